@@ -1,0 +1,137 @@
+package engine_test
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/yirifi/flywheel/internal/engine"
+	"github.com/yirifi/flywheel/internal/engine/enginetest"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+func start(t *testing.T, dir string) *engine.Engine {
+	t.Helper()
+	eng, err := engine.Start(t.Context(), engine.Config{DataDir: dir}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return eng
+}
+
+func open(t *testing.T, dsn string) driver.Conn {
+	t.Helper()
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func count(t *testing.T, conn driver.Conn) (n uint64) {
+	t.Helper()
+	if err := conn.QueryRow(t.Context(), "SELECT count() FROM kept").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func exec(t *testing.T, conn driver.Conn, statement string) {
+	t.Helper()
+	if err := conn.Exec(t.Context(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// TestDataSurvives stops the engine cleanly, kills it, and finds the data each time.
+func TestDataSurvives(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	eng := start(t, dir)
+	conn := open(t, eng.DSN("default"))
+	exec(t, conn, "CREATE TABLE kept (n UInt64) ENGINE = MergeTree ORDER BY n")
+	exec(t, conn, "INSERT INTO kept SELECT number FROM numbers(1000)")
+	if err := eng.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	eng = start(t, dir)
+	conn = open(t, eng.DSN("default"))
+	if got := count(t, conn); got != 1000 {
+		t.Fatalf("%d rows after a clean stop, want 1000", got)
+	}
+	exec(t, conn, "INSERT INTO kept SELECT number FROM numbers(1000)")
+	before := eng.PID()
+	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); eng.PID() == before; {
+		if time.Now().After(deadline) {
+			t.Fatal("not started again")
+		}
+		_ = conn.Ping(t.Context())
+	}
+	if got := count(t, conn); got != 2000 {
+		t.Fatalf("%d rows after a kill, want 2000, through the same address", got)
+	}
+	if err := eng.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSecondEngineOnFolderIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	eng := start(t, dir)
+	_, err := engine.Start(t.Context(), engine.Config{DataDir: dir}, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("error %v, want one that names %s", err, dir)
+	}
+	if err := eng.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPasswordIsNeeded(t *testing.T) {
+	t.Parallel()
+	dsn := enginetest.DSN(t)
+	at := strings.Index(dsn, "@")
+	exec(t, open(t, dsn), "CREATE TABLE kept (n UInt64) ENGINE = MergeTree ORDER BY n")
+	anyone := open(t, "clickhouse://default:"+dsn[at:])
+	for _, query := range []string{"SELECT * FROM kept", "INSERT INTO kept VALUES (1)", "SELECT * FROM file('/etc/passwd', 'LineAsString')", "DROP TABLE kept"} {
+		if err := anyone.Exec(t.Context(), query); err == nil {
+			t.Errorf("without a password: could %s", query)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(os.TempDir(), "flywheel-engine-*", "config", "*.xml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no configuration found: %v", err)
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, want it readable by its owner only", file, info.Mode())
+		}
+	}
+}
+
+func TestMissingLibrary(t *testing.T) {
+	t.Parallel()
+	_, err := engine.Start(t.Context(), engine.Config{DataDir: t.TempDir(), Library: "/does/not/exist.so"}, slog.New(slog.DiscardHandler))
+	if !errors.Is(err, engine.ErrLibraryMissing) || !strings.Contains(err.Error(), "make engine") {
+		t.Errorf("error %v, want ErrLibraryMissing with what to run", err)
+	}
+}
