@@ -1,0 +1,137 @@
+// Package warehouse is the only place that opens ClickHouse: the connection pool,
+// the migrations of the tables, and columnar inserts.
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/cenkalti/backoff/v5"
+)
+
+const (
+	maxConnections = 16
+	dialTimeout    = 5 * time.Second
+	// openTimeout is how long Open waits for a server that does not answer.
+	openTimeout = 30 * time.Second
+	// readTimeout bounds a single answer of the server, for example of a big insert.
+	readTimeout = 5 * time.Minute
+)
+
+// DB is a pool of connections to one database. Its methods may be called
+// concurrently.
+type DB struct {
+	conn driver.Conn
+	log  *slog.Logger
+}
+
+// Open connects to the database of a DSN, which is made when it does not exist:
+// clickhouse://user:password@host1:9000,host2:9000/database, with the options of
+// clickhouse-go (secure=true for TLS). It waits some time for a server that does not
+// answer yet. Inserts are synchronous: when one returns, its rows are stored.
+func Open(ctx context.Context, dsn string, log *slog.Logger) (*DB, error) {
+	options, err := parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	conn, err := backoff.Retry(ctx, func() (driver.Conn, error) {
+		conn, err := connect(ctx, options)
+		if err != nil && !unanswered(err) {
+			return nil, backoff.Permanent(err)
+		}
+		return conn, err
+	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		return nil, fmt.Errorf("open ClickHouse at %s: %w", strings.Join(options.Addr, ", "), err)
+	}
+	return &DB{conn: conn, log: log}, nil
+}
+
+func parse(dsn string) (*clickhouse.Options, error) {
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("read ClickHouse address (clickhouse://user:password@host:9000/database is needed): %w", err)
+	}
+	if options.Protocol != clickhouse.Native {
+		return nil, errors.New("read ClickHouse address: the native protocol is needed (clickhouse://host:9000 or, with TLS, clickhouse://host:9440?secure=true)")
+	}
+	options.MaxOpenConns = maxConnections
+	options.MaxIdleConns = maxConnections
+	options.DialTimeout = dialTimeout
+	options.ReadTimeout = readTimeout
+	if options.TLS == nil {
+		options.DialContext = dial
+	}
+	options.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
+	options.ClientInfo.Products = append(options.ClientInfo.Products, struct{ Name, Version string }{Name: "flywheel", Version: "1"})
+	if options.Settings == nil {
+		options.Settings = clickhouse.Settings{}
+	}
+	// An asynchronous insert returns before its rows are stored (the default since 26.2).
+	options.Settings["async_insert"] = 0
+	// Late events touch old partitions; the client bounds how many.
+	options.Settings["max_partitions_per_insert_block"] = 0
+	return options, nil
+}
+
+// connect opens the pool, after making the database if it is missing. It never asks
+// for a database that does not exist: the embedded engine takes that badly, see
+// docs/adr/003.
+func connect(ctx context.Context, options *clickhouse.Options) (driver.Conn, error) {
+	if options.Auth.Database != "" {
+		if err := makeDatabase(ctx, *options); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Ping(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func makeDatabase(ctx context.Context, options clickhouse.Options) error {
+	name := options.Auth.Database
+	options.Auth.Database = ""
+	conn, err := clickhouse.Open(&options)
+	if err != nil {
+		return err
+	}
+	var exists uint64
+	err = conn.QueryRow(ctx, "SELECT count() FROM system.databases WHERE name = ?", name).Scan(&exists)
+	if err == nil && exists == 0 {
+		err = conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quote(name))
+	}
+	return errors.Join(err, conn.Close())
+}
+
+func quote(identifier string) string { return "`" + strings.ReplaceAll(identifier, "`", "``") + "`" }
+
+// unanswered reports whether an error came from no server at all.
+func unanswered(err error) bool {
+	_, answered := errors.AsType[*clickhouse.Exception](err)
+	return !answered
+}
+
+// Conn is the pool, for queries. Inserts into Flywheel's tables go through
+// [DB.Insert].
+func (db *DB) Conn() driver.Conn { return db.conn }
+
+// Close closes the pool's connections.
+func (db *DB) Close() error {
+	if err := db.conn.Close(); err != nil {
+		return fmt.Errorf("close ClickHouse: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/yirifi/flywheel/internal/engine/enginetest"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+func open(t *testing.T, dsn string) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), dsn, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func number(t *testing.T, db *DB, query string) (n uint64) {
+	t.Helper()
+	if err := db.Conn().QueryRow(t.Context(), query).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+func TestMigrateIsAppliedOnceByMany(t *testing.T) {
+	t.Parallel()
+	dsn := enginetest.DSN(t)
+	var group errgroup.Group
+	for range 6 {
+		db := open(t, dsn)
+		group.Go(func() error { return db.Migrate(t.Context()) })
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, dsn)
+	all, err := migrations(migrationFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := number(t, db, "SELECT count() FROM schema_migrations"); got != uint64(len(all)) {
+		t.Errorf("%d migrations recorded, want %d", got, len(all))
+	}
+	if got := number(t, db, "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'schema_lock'"); got != 0 {
+		t.Error("the lock is left behind")
+	}
+}
+
+func TestMigrateRefusesForeignDatabases(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ change, want string }{
+		"newer":   {"INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'later', 'x')", "newer flywheel"},
+		"changed": {"ALTER TABLE schema_migrations UPDATE checksum = 'x' WHERE version = 1 SETTINGS mutations_sync = 1", "another content"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, enginetest.DSN(t))
+			if err := db.Migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Conn().Exec(t.Context(), test.change); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q in it", err, test.want)
+			}
+		})
+	}
+}
+
+// TestMigrateContinuesAfterDeath leaves a table behind that was never recorded.
+func TestMigrateContinuesAfterDeath(t *testing.T) {
+	t.Parallel()
+	db := open(t, enginetest.DSN(t))
+	all, err := migrations(migrationFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Conn().Exec(t.Context(), all[0].statement); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMigrationsAreNumbered(t *testing.T) {
+	t.Parallel()
+	file := &fstest.MapFile{Data: []byte("SELECT 1")}
+	_, err := migrations(fstest.MapFS{"migrations/0001_a.sql": file, "migrations/0003_b.sql": file})
+	if err == nil || !strings.Contains(err.Error(), "number 2 is due") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestOpenMakesDatabase(t *testing.T) {
+	t.Parallel()
+	dsn := enginetest.DSN(t) + "_made"
+	db := open(t, dsn)
+	name := dsn[strings.LastIndex(dsn, "/")+1:]
+	t.Cleanup(func() { _ = db.Conn().Exec(context.Background(), "DROP DATABASE "+quote(name)) })
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	t.Parallel()
+	for dsn, want := range map[string]string{
+		"http://127.0.0.1:8123": "native protocol",
+		"://":                   "clickhouse://user:password",
+	} {
+		if _, err := Open(t.Context(), dsn, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q in it", dsn, err, want)
+		}
+	}
+}
+
+// numbers is a table of one column.
+type numbers struct {
+	name   string
+	values any
+	n      int
+}
+
+func (c numbers) Len() int        { return c.n }
+func (c numbers) Names() []string { return []string{c.name} }
+func (c numbers) Values() []any   { return []any{c.values} }
+
+func TestInsertAndPermanent(t *testing.T) {
+	t.Parallel()
+	db := open(t, enginetest.DSN(t))
+	if err := db.Conn().Exec(t.Context(), "CREATE TABLE numbers (n UInt64, CONSTRAINT small CHECK n < 1000) ENGINE = MergeTree ORDER BY n"); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name      string
+		table     string
+		columns   numbers
+		permanent bool
+	}{
+		{"constraint", "numbers", numbers{"n", []uint64{1, 5000}, 2}, true},
+		{"type", "numbers", numbers{"n", []string{"x"}, 1}, true},
+		{"no table", "missing", numbers{"n", []uint64{1}, 1}, false},
+	} {
+		err := db.Insert(t.Context(), test.table, test.columns)
+		if err == nil || Permanent(err) != test.permanent {
+			t.Errorf("%s: permanent %v, want %v: %v", test.name, Permanent(err), test.permanent, err)
+		}
+	}
+	for _, err := range []error{context.Canceled, errors.New("unknown"), &clickhouse.Exception{Code: 252}, fmt.Errorf("wrapped: %w", &clickhouse.Exception{Code: 241})} {
+		if Permanent(err) {
+			t.Errorf("%v is permanent", err)
+		}
+	}
+	if err := db.Insert(t.Context(), "missing", numbers{}); err != nil {
+		t.Errorf("no rows: %v", err)
+	}
+	if err := db.Insert(t.Context(), "numbers", numbers{"n", []uint64{1, 2, 3}, 3}); err != nil {
+		t.Fatal(err)
+	}
+	if got := number(t, db, "SELECT sum(n) FROM numbers"); got != 6 {
+		t.Errorf("sum %d, want 6", got)
+	}
+}
