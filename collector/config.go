@@ -54,7 +54,7 @@ func DefaultConfig() Config {
 		MaxFutureSkew:    10 * time.Minute,
 		MaxAge:           90 * 24 * time.Hour,
 		GroupBytes:       512 << 10,
-		MaxInFlight:      2,
+		MaxInFlight:      4,
 		MaxWaitingBytes:  64 << 20,
 		MaxStreamBatches: 256,
 		MaxStreamBytes:   4 << 20,

@@ -138,23 +138,20 @@ type stored struct {
 	record int      // size of the record that holds it
 }
 
-// readLog returns what a lane of the log holds and was not read before.
+// readLog returns what a lane of the log holds. It may be called once per lane.
 func readLog(tb testing.TB, log *eventlog.Log, lane eventlog.Lane) []stored {
 	tb.Helper()
+	records, err := log.Pending(tb.Context(), lane)
+	if err != nil {
+		tb.Fatalf("pending %v: %v", lane, err)
+	}
 	consumer, err := log.Consume(context.Background(), lane)
 	if err != nil {
 		tb.Fatalf("consume %v: %v", lane, err)
 	}
 	defer consumer.Close()
 	var batches []stored
-	for {
-		pending, err := log.Pending(tb.Context(), lane)
-		if err != nil {
-			tb.Fatalf("pending %v: %v", lane, err)
-		}
-		if pending == 0 {
-			return batches
-		}
+	for range records {
 		message, err := consumer.Next(tb.Context())
 		if err != nil {
 			tb.Fatalf("next %v: %v", lane, err)
@@ -164,6 +161,7 @@ func readLog(tb testing.TB, log *eventlog.Log, lane eventlog.Lane) []stored {
 			tb.Fatalf("ack: %v", err)
 		}
 	}
+	return batches
 }
 
 func parseRecord(tb testing.TB, data []byte) []stored {

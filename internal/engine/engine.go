@@ -190,8 +190,8 @@ func (e *Engine) supervise(c *child) {
 			return
 		}
 		next, err := e.restart(time.Since(served) < steadyAfter)
-		if err != nil {
-			e.stopErr = errors.Join(err, e.lock.Unlock())
+		if err != nil { // stopped while there was no child
+			e.stopErr = e.lock.Unlock()
 			return
 		}
 		c = next

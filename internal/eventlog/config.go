@@ -1,110 +1,189 @@
-// Package eventlog is the durable log between collectors and processors. It is the
-// only place that names a stream, a subject or a consumer of NATS JetStream, and it
-// holds the embedded server.
 package eventlog
 
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// Lane is a part of the log with limits of its own.
-type Lane uint8
-
 const (
-	// Outcome holds the events that rates are computed from.
-	Outcome Lane = iota
-	// Trace holds the sequence around them. Under pressure it is refused first.
-	Trace
+	// maxPayload is the largest message of the embedded server.
+	maxPayload = 8 << 20
+	// headerRoom is what the headers of a message may take: the server's own limit.
+	headerRoom = 64 << 10
+
+	minStreamBytes = 1 << 20
+	minAge         = time.Minute
 )
 
-// Lanes lists the lanes.
-func Lanes() []Lane { return []Lane{Outcome, Trace} }
-
-// String is the lane's name in lower case.
-func (l Lane) String() string {
-	if l == Trace {
-		return "trace"
-	}
-	return "outcome"
-}
-
-// StreamLimits bound what a stream keeps.
+// StreamLimits bound what one stream of the log holds.
 type StreamLimits struct {
-	// MaxBytes is the largest size of the stream. When it is reached, publishing
-	// fails with [ErrFull]; nothing is dropped.
+	// MaxBytes is the size at which the stream refuses, records and their overhead
+	// counted once however many replicas there are.
 	MaxBytes int64
-	// MaxAge is how long messages are kept, processed or not.
+	// MaxAge is how long a record is kept at most, acknowledged or not.
 	MaxAge time.Duration
 }
 
-// Config says where the log is and what it keeps.
+// Config says where the log is and what it keeps. Start from [DefaultConfig].
+//
+// Every [Open] applies the limits to the streams, also to existing ones: processes
+// that share a log should have the same.
 type Config struct {
-	// URL names NATS servers with JetStream, comma separated. Empty: the server is
-	// embedded and keeps its files in Dir.
+	// URL names the servers of an external log: nats:// or tls://, several separated
+	// by commas; user and password, or a token, may be part of it. Empty: the log is
+	// embedded in this process.
+	//
+	// Flywheel promises no more than the server does: set "sync_interval: always"
+	// there, or use replicas on independent power.
 	URL string
-	// Credentials is the path of a NATS credentials file for URL. May be empty.
+	// Credentials is a NATS credentials file for URL. Empty: none.
 	Credentials string
-	// Dir is the folder of the embedded server.
-	Dir string
-	// Listen is a TCP address on which the embedded server also serves others. Empty:
-	// this process only.
-	Listen string
-	// Replicas is the number of copies in a cluster: 1, 3 or 5.
+	// Replicas is the number of copies that an external cluster holds of each
+	// stream: 1, 3 or 5.
 	Replicas int
+
+	// Dir is the folder of the embedded log. One process at a time uses it.
+	Dir string
+	// Listen is a TCP address (host:port) on which the embedded log also serves other
+	// processes. A missing host means loopback, port 0 any free port. Empty: the log
+	// serves this process only, without any socket.
+	Listen string
+
 	// Outcome, Trace and DeadLetter bound the streams.
 	Outcome, Trace, DeadLetter StreamLimits
-	// KeepProcessed is how long processed messages are kept at least once a stream is
-	// more than half full; see [Log.Trim].
+	// KeepProcessed is how long [Log.Trim] leaves acknowledged records in place, to be
+	// delivered again by [Log.Rewind] should ClickHouse lose inserts in a power cut.
 	KeepProcessed time.Duration
+
+	// AckWait is how long a delivered record may stay without an answer
+	// ([Message.Ack], Nak or InProgress) before it is delivered again.
+	AckWait time.Duration
+	// PublishTimeout bounds the wait for the server's confirmation of a record.
+	PublishTimeout time.Duration
+	// InFlightBytes bounds, per stream, the records that wait for confirmation;
+	// further calls of Publish wait.
+	InFlightBytes int64
+	// PrefetchBytes is how much a [Consumer] asks the server for at a time; it holds
+	// at most twice as much.
+	PrefetchBytes int
 }
 
-// DefaultConfig is a configuration with the default limits and no place.
+// DefaultConfig returns the defaults of an embedded log; Dir is left to be set.
 func DefaultConfig() Config {
 	return Config{
-		Replicas:      1,
-		Outcome:       StreamLimits{MaxBytes: 8 << 30, MaxAge: 72 * time.Hour},
-		Trace:         StreamLimits{MaxBytes: 16 << 30, MaxAge: 72 * time.Hour},
-		DeadLetter:    StreamLimits{MaxBytes: 1 << 30, MaxAge: 30 * 24 * time.Hour},
-		KeepProcessed: 2 * time.Minute,
+		Replicas:       1,
+		Outcome:        StreamLimits{MaxBytes: 8 << 30, MaxAge: 72 * time.Hour},
+		Trace:          StreamLimits{MaxBytes: 16 << 30, MaxAge: 72 * time.Hour},
+		DeadLetter:     StreamLimits{MaxBytes: 1 << 30, MaxAge: 30 * 24 * time.Hour},
+		KeepProcessed:  2 * time.Minute,
+		AckWait:        time.Minute,
+		PublishTimeout: 30 * time.Second,
+		InFlightBytes:  32 << 20,
+		PrefetchBytes:  16 << 20,
 	}
 }
 
-// Validate returns everything that is wrong with the configuration.
+// Validate returns everything that is wrong with the configuration, joined, or nil.
 func (c Config) Validate() error {
 	var errs []error
-	switch {
-	case c.URL == "" && c.Dir == "":
-		errs = append(errs, errors.New("the embedded event log needs a folder, or a NATS URL is needed"))
-	case c.URL != "" && c.Listen != "":
-		errs = append(errs, errors.New("a listen address is for the embedded event log: it contradicts a NATS URL"))
-	case c.URL == "" && c.Replicas != 1:
-		errs = append(errs, fmt.Errorf("%d replicas need a NATS cluster: the embedded event log is one server", c.Replicas))
-	case c.URL == "" && c.Credentials != "":
-		errs = append(errs, errors.New("NATS credentials are for a NATS URL"))
+	if c.URL == "" {
+		errs = append(errs, c.validateEmbedded()...)
+	} else {
+		errs = append(errs, c.validateExternal()...)
 	}
-	if c.Replicas != 1 && c.Replicas != 3 && c.Replicas != 5 {
-		errs = append(errs, fmt.Errorf("%d replicas: 1, 3 or 5 are possible", c.Replicas))
+	errs = append(errs, c.Outcome.validate("outcome")...)
+	errs = append(errs, c.Trace.validate("trace")...)
+	errs = append(errs, c.DeadLetter.validate("dead letter")...)
+	if c.KeepProcessed < 0 || c.KeepProcessed >= min(c.Outcome.MaxAge, c.Trace.MaxAge) {
+		errs = append(errs, fmt.Errorf("keep processed is %v: it must be at least 0 and below the maximum age of the lanes", c.KeepProcessed))
 	}
-	for name, limits := range map[string]StreamLimits{"outcome": c.Outcome, "trace": c.Trace, "dead-letter": c.DeadLetter} {
-		if limits.MaxBytes < 1<<20 {
-			errs = append(errs, fmt.Errorf("%s stream of %d bytes: at least 1 MiB is needed", name, limits.MaxBytes))
-		}
-		if limits.MaxAge < time.Minute {
-			errs = append(errs, fmt.Errorf("%s stream that keeps messages for %s: at least a minute is needed", name, limits.MaxAge))
-		}
+	if c.AckWait < time.Second {
+		errs = append(errs, fmt.Errorf("acknowledgement wait is %v: at least 1s is needed", c.AckWait))
 	}
-	if c.KeepProcessed < 0 {
-		errs = append(errs, fmt.Errorf("processed messages cannot be kept for %s", c.KeepProcessed))
+	if c.PublishTimeout <= 0 {
+		errs = append(errs, fmt.Errorf("publish timeout is %v: it must be positive", c.PublishTimeout))
+	}
+	if c.InFlightBytes < 1 {
+		errs = append(errs, fmt.Errorf("in-flight bytes are %d: at least 1 is needed", c.InFlightBytes))
+	}
+	if c.PrefetchBytes < maxPayload {
+		errs = append(errs, fmt.Errorf("prefetch is %d bytes: at least %d are needed, the largest record", c.PrefetchBytes, maxPayload))
 	}
 	return errors.Join(errs...)
 }
 
-// limits are the limits of a lane.
-func (c Config) limits(lane Lane) StreamLimits {
-	if lane == Trace {
-		return c.Trace
+func (c Config) validateEmbedded() (errs []error) {
+	if c.Dir == "" {
+		errs = append(errs, errors.New("a folder is needed for the embedded log, or the URL of an external one"))
 	}
-	return c.Outcome
+	if c.Credentials != "" {
+		errs = append(errs, errors.New("credentials are for an external log: a URL is needed with them"))
+	}
+	if c.Replicas != 1 {
+		errs = append(errs, fmt.Errorf("replicas are %d: the embedded log holds exactly 1", c.Replicas))
+	}
+	if c.Listen != "" {
+		if _, _, err := c.listenAddress(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+func (c Config) validateExternal() (errs []error) {
+	if c.Dir != "" {
+		errs = append(errs, errors.New("a folder is for the embedded log and contradicts a URL"))
+	}
+	if c.Listen != "" {
+		errs = append(errs, errors.New("a listen address is for the embedded log and contradicts a URL"))
+	}
+	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
+		errs = append(errs, fmt.Errorf("replicas are %d: 1, 3 or 5 are possible", c.Replicas))
+	}
+	if c.Credentials != "" {
+		if _, err := os.Stat(c.Credentials); err != nil {
+			errs = append(errs, fmt.Errorf("read credentials: %w", err))
+		}
+	}
+	for server := range strings.SplitSeq(c.URL, ",") {
+		// The error of url.Parse repeats the URL and so a password in it.
+		u, err := url.Parse(strings.TrimSpace(server))
+		if err != nil || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) || u.Hostname() == "" {
+			errs = append(errs, errors.New("the URL is not of the form nats://host:port or tls://host:port"))
+		}
+	}
+	return errs
+}
+
+// listenAddress returns host and port of Listen; port 0 stands for any.
+func (c Config) listenAddress() (host string, port int, err error) {
+	host, service, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return "", 0, fmt.Errorf("parse listen address: %w", err)
+	}
+	number, err := strconv.ParseUint(service, 10, 16)
+	if err != nil {
+		return "", 0, fmt.Errorf("parse listen address: port %q is no number below 65536", service)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return host, int(number), nil
+}
+
+func (s StreamLimits) validate(name string) (errs []error) {
+	if s.MaxBytes < minStreamBytes {
+		errs = append(errs, fmt.Errorf("%s stream is %d bytes: at least %d are needed", name, s.MaxBytes, minStreamBytes))
+	}
+	if s.MaxAge < minAge {
+		errs = append(errs, fmt.Errorf("%s stream keeps records for %v: at least %v is needed", name, s.MaxAge, minAge))
+	}
+	return errs
 }

@@ -6,85 +6,130 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Headers of dead letters.
+// Headers of a dead letter.
 const (
+	laneHeader     = "Flywheel-Lane"
 	tenantHeader   = "Flywheel-Tenant"
 	reasonHeader   = "Flywheel-Reason"
 	sequenceHeader = "Flywheel-Sequence"
-	laneHeader     = "Flywheel-Lane"
+	timeHeader     = "Flywheel-Time"
+
+	// maxHeaderText bounds tenant and reason, in bytes.
+	maxHeaderText = 4 << 10
 )
 
-// DeadLetter is events that cannot be stored, and why.
+// DeadLetter is what a processor could not make use of, and why.
 type DeadLetter struct {
-	// Lane and Sequence are where the events were.
+	// Tenant is who sent it.
+	Tenant string
+	// Reason says why it cannot be processed. It is stored as one line of at most
+	// 4 KiB: control characters become spaces, the rest is cut.
+	Reason string
+	// Lane and Sequence ([Message.Sequence]) say which record it was part of.
 	Lane     Lane
 	Sequence uint64
-	// Tenant sent them.
-	Tenant string
-	// Reason is why they cannot be stored, in words.
-	Reason string
-	// Time is when they were set aside. Set by the log.
-	Time time.Time
-	// Batch is a LogBatch with the events, in protobuf.
+	// Batch is a marshalled LogBatch with the events, or whatever bytes there were.
 	Batch []byte
+	// Time is when it was given up. Set by the log.
+	Time time.Time
 }
 
-// DeadLetter sets events aside. When it returns nil they are synced to disk.
+// DeadLetter stores a dead letter and returns nil when the log has confirmed it, with
+// the errors and the ownership of [Log.Publish]. After that, and not before, the
+// record may be acknowledged. The [DeadLetter.Batch] of a record always fits.
 func (l *Log) DeadLetter(ctx context.Context, d DeadLetter) error {
-	msg := nats.NewMsg(deadLetterSubject + "." + d.Lane.String())
-	msg.Data = d.Batch
-	msg.Header.Set(laneHeader, d.Lane.String())
-	msg.Header.Set(tenantHeader, d.Tenant)
-	msg.Header.Set(reasonHeader, d.Reason)
-	msg.Header.Set(sequenceHeader, strconv.FormatUint(d.Sequence, 10))
-	if err := l.publish(ctx, msg); err != nil {
-		return fmt.Errorf("set dead letter aside: %w", err)
+	if _, err := l.lane(d.Lane); err != nil {
+		return fmt.Errorf("publish dead letter: %w", err)
+	}
+	msg := &nats.Msg{
+		Subject: l.deadLetters.subject + d.Lane.String(),
+		Data:    d.Batch,
+		Header: nats.Header{
+			laneHeader:     {d.Lane.String()},
+			tenantHeader:   {headerText(d.Tenant)},
+			reasonHeader:   {headerText(d.Reason)},
+			sequenceHeader: {strconv.FormatUint(d.Sequence, 10)},
+			timeHeader:     {time.Now().UTC().Format(time.RFC3339Nano)},
+		},
+	}
+	if err := l.publish(ctx, l.deadLetters, msg); err != nil {
+		return fmt.Errorf("publish dead letter of lane %s: %w", d.Lane, err)
 	}
 	return nil
 }
 
-// DeadLetters yields all dead letters, the oldest first.
+// DeadLetters yields the dead letters that the log holds when the iteration begins,
+// oldest first. An error ends it. Each iteration reads the log anew.
 func (l *Log) DeadLetters(ctx context.Context) iter.Seq2[DeadLetter, error] {
 	return func(yield func(DeadLetter, error) bool) {
-		stream, err := l.js.Stream(ctx, deadLetterStream)
+		handle, info, err := l.streamInfo(ctx, l.deadLetters)
 		if err != nil {
-			yield(DeadLetter{}, fmt.Errorf("read dead letters: %w", err))
+			yield(DeadLetter{}, err)
 			return
 		}
-		state := stream.CachedInfo().State
-		for sequence := state.FirstSeq; sequence <= state.LastSeq; sequence++ {
-			msg, err := stream.GetMsg(ctx, sequence)
+		for sequence := info.State.FirstSeq; sequence <= info.State.LastSeq; sequence++ {
+			raw, err := handle.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(l.deadLetters.filter))
 			if errors.Is(err, jetstream.ErrMsgNotFound) {
-				continue
-			}
-			if err != nil {
-				yield(DeadLetter{}, fmt.Errorf("read dead letter %d: %w", sequence, err))
 				return
 			}
-			if !yield(deadLetterOf(msg), nil) {
+			var letter DeadLetter
+			if err == nil {
+				sequence = raw.Sequence
+				letter, err = parseDeadLetter(raw)
+			}
+			if err != nil {
+				err = fmt.Errorf("read dead letter %d: %w", sequence, err)
+			}
+			if !yield(letter, err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-func deadLetterOf(msg *jetstream.RawStreamMsg) DeadLetter {
-	d := DeadLetter{
-		Tenant: msg.Header.Get(tenantHeader),
-		Reason: msg.Header.Get(reasonHeader),
-		Time:   msg.Time,
-		Batch:  msg.Data,
+// DeadLetterCount is the number of dead letters that the log holds.
+func (l *Log) DeadLetterCount(ctx context.Context) (uint64, error) {
+	_, info, err := l.streamInfo(ctx, l.deadLetters)
+	if err != nil {
+		return 0, fmt.Errorf("count dead letters: %w", err)
 	}
-	if msg.Header.Get(laneHeader) == Trace.String() {
-		d.Lane = Trace
+	return info.State.Msgs, nil
+}
+
+func parseDeadLetter(raw *jetstream.RawStreamMsg) (DeadLetter, error) {
+	lane, err := parseLane(raw.Header.Get(laneHeader))
+	if err != nil {
+		return DeadLetter{}, err
 	}
-	// Written by DeadLetter; a message of somebody else has no position in a lane.
-	d.Sequence, _ = strconv.ParseUint(msg.Header.Get(sequenceHeader), 10, 64)
-	return d
+	sequence, err := strconv.ParseUint(raw.Header.Get(sequenceHeader), 10, 64)
+	if err != nil {
+		return DeadLetter{}, fmt.Errorf("parse sequence: %w", err)
+	}
+	at, err := time.Parse(time.RFC3339Nano, raw.Header.Get(timeHeader))
+	if err != nil {
+		return DeadLetter{}, fmt.Errorf("parse time: %w", err)
+	}
+	return DeadLetter{
+		Tenant: raw.Header.Get(tenantHeader), Reason: raw.Header.Get(reasonHeader),
+		Sequence: sequence, Batch: raw.Data, Lane: lane, Time: at,
+	}, nil
+}
+
+// headerText makes text fit for a header: one line of valid UTF-8, bounded.
+func headerText(text string) string {
+	text = strings.ToValidUTF8(text[:min(len(text), maxHeaderText)], "")
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text))
 }

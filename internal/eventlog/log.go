@@ -5,186 +5,173 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Names in JetStream.
 const (
-	outcomeStream     = "FLYWHEEL_OUTCOME"
-	traceStream       = "FLYWHEEL_TRACE"
-	deadLetterStream  = "FLYWHEEL_DEADLETTER"
-	outcomeSubject    = "flywheel.outcome"
-	traceSubject      = "flywheel.trace"
-	deadLetterSubject = "flywheel.deadletter"
-	processorConsumer = "processor"
+	// requestTimeout bounds one request to the server where the caller sets no limit.
+	requestTimeout = 10 * time.Second
+	flushTimeout   = 5 * time.Second
 )
 
-const (
-	// maxPublishing bounds the records that wait for their acknowledgement.
-	maxPublishing = 256
-	setupTimeout  = 30 * time.Second
-	// ackWait is how long a processor may hold a message without a sign of life.
-	ackWait = time.Minute
-	// maxAckPending bounds the messages that all processors of a lane hold.
-	maxAckPending = 4096
-)
-
-// ErrFull says that a lane has no room. The record was not stored; it may be
-// published again later.
-var ErrFull = errors.New("the event log is full")
-
-// ErrUnavailable says that the log did not confirm a record. It may be stored or
-// not; publishing it again is right, since duplicates merge.
-var ErrUnavailable = errors.New("the event log is not available")
-
-// Log is an open event log. Its methods may be called concurrently.
+// Log is an open event log. All methods are safe for concurrent use.
 type Log struct {
-	cfg      Config
-	log      *slog.Logger
-	embedded *embedded // nil with a URL
-	conn     *nats.Conn
-	js       jetstream.JetStream
+	cfg    Config
+	log    *slog.Logger
+	server *embedded // nil when the log is external
 
-	mu     sync.Mutex
-	floors map[Lane][]floor // see Trim
+	// Records go out on one connection; deliveries, acknowledgements and requests
+	// take the other, so that no confirmation waits behind a prefetch.
+	publishing, consuming *connection
+
+	lanes       []*stream // by Lane
+	deadLetters *stream
+	maxRecord   int
+
+	mu        sync.Mutex
+	closed    bool
+	inUse     sync.WaitGroup // calls of publish
+	consumers map[*Consumer]struct{}
 }
 
-// Open connects to the log, or starts the embedded one, and makes its streams and
-// consumers where they are missing or have other limits. Several may do so at once.
+// Open starts the embedded log or connects to an external one, and creates the
+// streams and the processors' consumers, or brings their settings up to date. It may
+// run in several processes at once. The context bounds Open only. The caller must
+// call [Log.Close].
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Log, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("open event log: %w", err)
+		return nil, fmt.Errorf("check event log settings: %w", err)
 	}
-	l := &Log{cfg: cfg, log: log, floors: map[Lane][]floor{}}
-	if cfg.URL == "" {
-		embedded, err := startServer(cfg, log)
-		if err != nil {
-			return nil, err
-		}
-		l.embedded = embedded
-	}
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
-	defer cancel()
-	if err := l.connect(ctx); err != nil {
+	l := &Log{cfg: cfg, log: log, consumers: make(map[*Consumer]struct{})}
+	l.lanes, l.deadLetters = newStreams(cfg)
+	if err := l.open(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-func (l *Log) connect(ctx context.Context) error {
-	options := []nats.Option{
-		nats.Name("flywheel"),
-		nats.MaxReconnects(-1),
-		nats.ReconnectBufSize(-1), // a publish while disconnected fails instead of waiting
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil {
-				l.log.Warn("event log: connection lost", slog.Any("error", err))
-			}
-		}),
-		nats.ReconnectHandler(func(*nats.Conn) { l.log.Info("event log: connected again") }),
-	}
-	if l.embedded != nil {
-		options = append(options, nats.InProcessServer(l.embedded.server))
-	}
-	if l.cfg.Credentials != "" {
-		options = append(options, nats.UserCredentials(l.cfg.Credentials))
-	}
-	var err error
-	if l.conn, err = nats.Connect(l.cfg.URL, options...); err != nil {
-		return fmt.Errorf("connect to event log %s: %w", l.cfg.URL, err)
-	}
-	if l.js, err = jetstream.New(l.conn, jetstream.WithPublishAsyncMaxPending(maxPublishing)); err != nil {
-		return fmt.Errorf("connect to event log: %w", err)
-	}
-	return l.setUp(ctx)
-}
-
-// setUp makes the streams and the processor's consumers.
-func (l *Log) setUp(ctx context.Context) error {
-	for _, lane := range Lanes() {
-		if err := l.makeStream(ctx, stream(lane), subject(lane), l.cfg.limits(lane)); err != nil {
+func (l *Log) open(ctx context.Context) (err error) {
+	if l.cfg.URL == "" {
+		if l.server, err = startServer(ctx, l.cfg, l.log); err != nil {
 			return err
 		}
-		_, err := l.js.CreateOrUpdateConsumer(ctx, stream(lane), jetstream.ConsumerConfig{
-			Durable:       processorConsumer,
-			AckPolicy:     jetstream.AckExplicitPolicy,
-			AckWait:       ackWait,
-			MaxDeliver:    -1,
-			MaxAckPending: maxAckPending,
-		})
-		if err != nil {
-			return fmt.Errorf("set up consumer of the %s lane: %w", lane, err)
-		}
 	}
-	return l.makeStream(ctx, deadLetterStream, deadLetterSubject+".*", l.cfg.DeadLetter)
-}
-
-func (l *Log) makeStream(ctx context.Context, name, subject string, limits StreamLimits) error {
-	_, err := l.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name:      name,
-		Subjects:  []string{subject},
-		Retention: jetstream.LimitsPolicy,
-		Discard:   jetstream.DiscardNew,
-		Storage:   jetstream.FileStorage,
-		Replicas:  l.cfg.Replicas,
-		MaxBytes:  limits.MaxBytes,
-		MaxAge:    limits.MaxAge,
-		// Records are unique by construction; merging makes duplicates harmless. The
-		// window costs memory only for messages with an id, and has to be below MaxAge.
-		Duplicates:  min(2*time.Minute, limits.MaxAge),
-		AllowDirect: true,
-	})
-	if err != nil {
-		return fmt.Errorf("set up stream %s of the event log: %w", name, err)
+	if l.publishing, err = l.connect("publish"); err != nil {
+		return err
+	}
+	if l.consuming, err = l.connect("consume"); err != nil {
+		return err
+	}
+	l.maxRecord = min(maxPayload, int(l.publishing.nc.MaxPayload())) - headerRoom
+	for _, s := range l.streams() {
+		if err := l.ensure(ctx, s); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func stream(lane Lane) string {
-	if lane == Trace {
-		return traceStream
-	}
-	return outcomeStream
+func (l *Log) streams() []*stream {
+	return append(slices.Clone(l.lanes), l.deadLetters)
 }
 
-func subject(lane Lane) string {
-	if lane == Trace {
-		return traceSubject
-	}
-	return outcomeSubject
-}
+// MaxRecordBytes is the size of the largest record that [Log.Publish] takes.
+func (l *Log) MaxRecordBytes() int { return l.maxRecord }
 
-// ServerURL is where others reach an embedded log that listens. Otherwise it is
-// empty.
+// ServerURL is the URL at which other processes reach the embedded log, empty when
+// it does not listen.
 func (l *Log) ServerURL() string {
-	if l.embedded == nil || l.cfg.Listen == "" {
+	if l.server == nil || !l.server.listens {
 		return ""
 	}
-	return l.embedded.server.ClientURL()
+	return l.server.ClientURL()
 }
 
-// Health returns why the log cannot take or give events, or nil.
+// Health returns nil when the log is able to store and deliver. An embedded log that
+// had a write error stores nothing more until it is started again, and says so here.
 func (l *Log) Health(ctx context.Context) error {
-	for _, lane := range Lanes() {
-		if _, err := l.js.Stream(ctx, stream(lane)); err != nil {
-			return fmt.Errorf("event log, %s lane: %w", lane, err)
+	if !l.publishing.nc.IsConnected() || !l.consuming.nc.IsConnected() {
+		return fmt.Errorf("check event log: %w", unavailable(errors.New("not connected")))
+	}
+	if l.server != nil {
+		if _, err := l.server.health(""); err != nil {
+			return fmt.Errorf("check event log: %w", unavailable(err))
+		}
+		return nil
+	}
+	for _, s := range l.streams() {
+		if _, err := l.consuming.js.Stream(ctx, s.name); err != nil {
+			return fmt.Errorf("check event log stream %s: %w", s.name, unavailable(err))
 		}
 	}
 	return nil
 }
 
-// Close disconnects and stops the embedded server after it has written everything.
-// Records being published are then confirmed, or fail with [ErrUnavailable].
+// Close refuses new records, waits for the confirmation of those in flight, closes
+// the consumers, passes on the last acknowledgements, and stops the embedded server.
+// Calling it again does nothing.
 func (l *Log) Close() error {
-	if l.conn != nil {
-		l.conn.Close()
-	}
-	if l.embedded == nil {
+	l.mu.Lock()
+	closed := l.closed
+	l.closed = true
+	consumers := slices.Collect(maps.Keys(l.consumers))
+	l.mu.Unlock()
+	if closed {
 		return nil
 	}
-	return l.embedded.stop()
+	l.inUse.Wait()
+	var closing sync.WaitGroup
+	for _, c := range consumers {
+		closing.Go(c.Close)
+	}
+	closing.Wait()
+	err := errors.Join(l.publishing.close(), l.consuming.close())
+	if l.server != nil {
+		err = errors.Join(err, l.server.stop())
+	}
+	if err != nil {
+		return fmt.Errorf("close event log: %w", err)
+	}
+	return nil
+}
+
+// enter begins a call that Close has to wait for; leave ends it.
+func (l *Log) enter() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrClosed
+	}
+	l.inUse.Add(1)
+	return nil
+}
+
+func (l *Log) leave() { l.inUse.Done() }
+
+// request bounds a request to the server.
+func request(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, requestTimeout)
+}
+
+// streamInfo asks the server for the state of a stream.
+func (l *Log) streamInfo(ctx context.Context, s *stream) (jetstream.Stream, *jetstream.StreamInfo, error) {
+	handle, err := l.consuming.js.Stream(ctx, s.name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read stream %s: %w", s.name, unavailable(err))
+	}
+	return handle, handle.CachedInfo(), nil
+}
+
+// consumerInfo asks the server how far the processors are.
+func (l *Log) consumerInfo(ctx context.Context, s *stream) (*jetstream.ConsumerInfo, error) {
+	handle, err := l.consuming.js.Consumer(ctx, s.name, durable)
+	if err != nil {
+		return nil, fmt.Errorf("read consumer of %s: %w", s.name, unavailable(err))
+	}
+	return handle.CachedInfo(), nil
 }

@@ -2,58 +2,99 @@ package eventlog
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// JetStream's error codes that mean no room.
-const (
-	insufficientResources = 10023
-	noStorage             = 10047
-	storeFailed           = 10077 // maximum bytes exceeded, no space on the device
-	tooManyRequests       = 10167
-)
+// stallCheck is how long a confirmation may take before the embedded server is asked
+// whether it still stores: on a write error it answers nothing.
+const stallCheck = time.Second
 
-// headroom is what a message's headers may take of the server's largest payload.
-const headroom = 4096
-
-// Publish stores a record in a lane. When it returns nil, the record is synced to
-// disk and acknowledged. Errors: [ErrFull] when the lane has no room; [ErrUnavailable]
-// wraps everything else, also ctx's end, after which the record may be stored or not.
-// The record is sent or given up before Publish returns: it may be reused then.
-// Concurrent calls are pipelined.
+// Publish stores a record and returns nil when the log has confirmed that it is
+// stored; the embedded log confirms after it has synced the record to disk.
+//
+// [ErrFull] and [ErrTooLarge] say that the record was not stored. [ErrUnavailable],
+// also when ctx ends early or the connection is lost, leaves that open: publish the
+// record again, a duplicate does no harm.
+//
+// The record belongs to the caller again as soon as Publish returns, whatever it
+// returns. Calls are pipelined: several at once share the connection, and their
+// records may be stored in any order.
 func (l *Log) Publish(ctx context.Context, lane Lane, record []byte) error {
-	return l.publish(ctx, &nats.Msg{Subject: subject(lane), Data: record})
-}
-
-func (l *Log) publish(ctx context.Context, msg *nats.Msg) error {
-	// Without retries the client keeps no reference to the message.
-	future, err := l.js.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
+	s, err := l.lane(lane)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return fmt.Errorf("publish: %w", err)
 	}
-	select {
-	case <-future.Ok():
-		return nil
-	case err := <-future.Err():
-		return publishError(err)
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	if err := l.publish(ctx, s, &nats.Msg{Subject: s.subject, Data: record}); err != nil {
+		return fmt.Errorf("publish to lane %s: %w", lane, err)
 	}
+	return nil
 }
 
-func publishError(err error) error {
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		switch api.ErrorCode {
-		case insufficientResources, noStorage, storeFailed, tooManyRequests:
-			return fmt.Errorf("%w: %s", ErrFull, api.Description)
+func (l *Log) publish(ctx context.Context, s *stream, msg *nats.Msg) error {
+	if len(msg.Data) > l.maxRecord {
+		return fmt.Errorf("%w: %d bytes, at most %d are possible", ErrTooLarge, len(msg.Data), l.maxRecord)
+	}
+	if err := l.enter(); err != nil {
+		return err
+	}
+	defer l.leave()
+	if reason := s.stopped.Load(); reason != nil {
+		return *reason
+	}
+	weight := min(int64(len(msg.Data))+1, l.cfg.InFlightBytes)
+	if err := s.room.Acquire(ctx, weight); err != nil {
+		return unavailable(err)
+	}
+	defer s.room.Release(weight)
+	// The client copies the message before it returns. It would send it again when
+	// nobody listens, after we have given the record back: so it must not try again.
+	confirmation, err := l.publishing.js.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return unavailable(err)
+	}
+	return l.await(ctx, s, confirmation)
+}
+
+// await waits for the confirmation of a message.
+func (l *Log) await(ctx context.Context, s *stream, confirmation jetstream.PubAckFuture) error {
+	stored, refused := confirmation.Ok(), confirmation.Err()
+	stall := time.NewTicker(stallCheck)
+	defer stall.Stop()
+	for {
+		select {
+		case <-stored:
+			return nil
+		case err := <-refused:
+			return refusal(err)
+		case <-ctx.Done():
+			return unavailable(ctx.Err())
+		case <-stall.C:
+			if err := l.checkStopped(s); err != nil {
+				return err
+			}
 		}
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// MaxRecordBytes is the size of the largest record that Publish takes.
-func (l *Log) MaxRecordBytes() int { return int(l.conn.MaxPayload()) - headroom }
+// checkStopped returns an error when the embedded server has given up storing into
+// the stream, and remembers it.
+func (l *Log) checkStopped(s *stream) error {
+	if l.server == nil {
+		return nil
+	}
+	lasting, cause := l.server.health(s.name)
+	if cause == nil || !lasting {
+		return nil
+	}
+	err := refusal(cause)
+	if s.stopped.CompareAndSwap(nil, &err) {
+		l.log.Error("the event log stores nothing more until it is started again",
+			slog.String("stream", s.name), slog.Any("error", cause))
+	}
+	return err
+}

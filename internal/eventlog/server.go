@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -17,112 +15,124 @@ import (
 )
 
 const (
-	serverReady = time.Minute
-	// maxPayload is the largest record of the embedded server.
-	maxPayload = 8 << 20
-	// unlimited is the server's own limit: the streams have theirs.
-	unlimited = 1 << 50
+	serverName = "flywheel"
+	lockFile   = "lock"
+	// account is the server's account of all who do not name one.
+	account = "$G"
+	// storeLimit is no limit: the streams have limits of their own, and a server that
+	// reserved their sum could not start on a small disk.
+	storeLimit  = 1 << 60
+	memoryLimit = 256 << 20
+	// outboundLimit is what may wait for a client of the server before the server
+	// cuts it off: the prefetch of several consumers on one connection.
+	outboundLimit = 512 << 20
+	readyWait     = 5 * time.Second
 )
 
-// embedded is a NATS server inside this process.
+// embedded is a NATS server inside this process that has its store folder to itself.
 type embedded struct {
-	server *server.Server
-	lock   *flock.Flock
+	*server.Server
+
+	listens bool
+	lock    *flock.Flock
 }
 
-// startServer starts a server that syncs every message to disk before it
-// acknowledges it.
-func startServer(cfg Config, log *slog.Logger) (*embedded, error) {
-	if err := os.MkdirAll(cfg.Dir, 0o750); err != nil {
-		return nil, fmt.Errorf("make folder of event log: %w", err)
+// startServer returns when the server has read its store and takes connections.
+func startServer(ctx context.Context, cfg Config, log *slog.Logger) (*embedded, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("start event log: %w", err)
 	}
-	lock := flock.New(filepath.Join(cfg.Dir, "lock"))
-	held, err := lock.TryLock()
+	lock, err := lockFolder(cfg.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("lock folder of event log: %w", err)
+		return nil, err
 	}
-	if !held {
-		return nil, fmt.Errorf("event log folder %s is in use by another process: stop that one or choose another folder", cfg.Dir)
-	}
-	srv, err := newServer(cfg, log)
+	opts, err := serverOptions(cfg)
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
-	srv.Start()
-	if !srv.ReadyForConnections(serverReady) {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-		return nil, errors.Join(errors.New("start event log: the server is not ready; its log lines say why"), lock.Unlock())
-	}
-	return &embedded{server: srv, lock: lock}, nil
-}
-
-func newServer(cfg Config, log *slog.Logger) (*server.Server, error) {
-	options := &server.Options{
-		ServerName:         "flywheel",
-		DontListen:         cfg.Listen == "",
-		NoSigs:             true,
-		JetStream:          true,
-		StoreDir:           cfg.Dir,
-		JetStreamMaxMemory: 64 << 20,
-		JetStreamMaxStore:  unlimited,
-		SyncAlways:         true,
-		MaxPayload:         maxPayload,
-		MaxPending:         256 << 20,
-	}
-	if cfg.Listen != "" {
-		host, port, err := net.SplitHostPort(cfg.Listen)
-		if err != nil {
-			return nil, fmt.Errorf("listen for event log: %w", err)
-		}
-		options.Host = host
-		if options.Port, err = strconv.Atoi(port); err != nil {
-			return nil, fmt.Errorf("listen for event log: port %q is no number", port)
-		}
-		if options.Port == 0 {
-			options.Port = server.RANDOM_PORT
-		}
-	}
-	srv, err := server.NewServer(options)
+	srv, err := server.NewServer(opts)
 	if err != nil {
-		return nil, fmt.Errorf("start event log: %w", err)
+		return nil, errors.Join(fmt.Errorf("set up event log server: %w", err), lock.Unlock())
 	}
-	srv.SetLoggerV2(serverLogger{log}, false, false, false)
-	return srv, nil
+	e := &embedded{Server: srv, listens: cfg.Listen != "", lock: lock}
+	lines := &serverLog{log: log}
+	srv.SetLoggerV2(lines, false, false, false)
+	srv.Start()
+	if err := lines.fatal(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start event log in %s: %w", cfg.Dir, err), e.stop())
+	}
+	if !srv.ReadyForConnections(readyWait) {
+		return nil, errors.Join(errors.New("start event log: the server does not become ready"), e.stop())
+	}
+	return e, nil
 }
 
-// stop stops the server after it has written everything.
+// lockFolder creates the folder and takes its lock, which the system releases when
+// the process ends, however it ends.
+func lockFolder(dir string) (*flock.Flock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create event log folder: %w", err)
+	}
+	lock := flock.New(filepath.Join(dir, lockFile))
+	held, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock event log folder: %w", err)
+	}
+	if !held {
+		return nil, fmt.Errorf("the event log folder %s is in use by another process", dir)
+	}
+	return lock, nil
+}
+
+func serverOptions(cfg Config) (*server.Options, error) {
+	opts := &server.Options{
+		ServerName:             serverName,
+		DontListen:             cfg.Listen == "",
+		NoSigs:                 true,
+		MaxPayload:             maxPayload,
+		MaxPending:             outboundLimit,
+		JetStream:              true,
+		DisableJetStreamBanner: true,
+		StoreDir:               cfg.Dir,
+		SyncAlways:             true,
+		JetStreamMaxMemory:     memoryLimit,
+		JetStreamMaxStore:      storeLimit,
+	}
+	if cfg.Listen == "" {
+		return opts, nil
+	}
+	host, port, err := cfg.listenAddress()
+	if err != nil {
+		return nil, err
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	opts.Host, opts.Port = host, port
+	return opts, nil
+}
+
+// health returns why the server cannot store into a stream, or any stream when none
+// is named. lasting: it will not until it is started again.
+func (e *embedded) health(stream string) (lasting bool, err error) {
+	opts := &server.HealthzOptions{}
+	if stream != "" {
+		opts.Account, opts.Stream = account, stream
+	}
+	status := e.Healthz(opts)
+	if status.StatusCode == http.StatusOK {
+		return false, nil
+	}
+	return status.StatusCode == http.StatusServiceUnavailable, errors.New(status.Error)
+}
+
+// stop writes what the server holds in memory, waits for its goroutines, and
+// releases the folder.
 func (e *embedded) stop() error {
-	e.server.Shutdown()
-	e.server.WaitForShutdown()
+	e.Shutdown()
+	e.WaitForShutdown()
 	if err := e.lock.Unlock(); err != nil {
-		return fmt.Errorf("unlock folder of event log: %w", err)
+		return fmt.Errorf("unlock event log folder: %w", err)
 	}
 	return nil
 }
-
-// serverLogger writes the server's warnings and errors to our log.
-type serverLogger struct{ log *slog.Logger }
-
-func (l serverLogger) write(level slog.Level, format string, args []any) {
-	text := strings.TrimSpace(fmt.Sprintf(format, args...))
-	l.log.Log(context.Background(), level, "event log server", slog.String("says", text))
-}
-
-// Noticef implements the server's logger.
-func (l serverLogger) Noticef(format string, args ...any) { l.write(slog.LevelDebug, format, args) }
-
-// Warnf implements the server's logger.
-func (l serverLogger) Warnf(format string, args ...any) { l.write(slog.LevelWarn, format, args) }
-
-// Fatalf implements the server's logger.
-func (l serverLogger) Fatalf(format string, args ...any) { l.write(slog.LevelError, format, args) }
-
-// Errorf implements the server's logger.
-func (l serverLogger) Errorf(format string, args ...any) { l.write(slog.LevelError, format, args) }
-
-// Debugf implements the server's logger.
-func (l serverLogger) Debugf(format string, args ...any) { l.write(slog.LevelDebug, format, args) }
-
-// Tracef implements the server's logger.
-func (l serverLogger) Tracef(format string, args ...any) { l.write(slog.LevelDebug, format, args) }

@@ -168,7 +168,7 @@ func (db *DB) lockSchema(ctx context.Context) (unlock func() error, err error) {
 	for {
 		err := db.conn.Exec(ctx, fmt.Sprintf("CREATE TABLE %s (n UInt8) ENGINE = MergeTree ORDER BY n COMMENT '%s'", lockTable, owner))
 		if err == nil {
-			return func() error { return db.unlockSchema(context.WithoutCancel(ctx)) }, nil
+			return func() error { return db.unlockSchema(context.WithoutCancel(ctx), owner) }, nil
 		}
 		if exception, ok := errors.AsType[*clickhouse.Exception](err); !ok || exception.Code != tableExists {
 			return nil, fmt.Errorf("lock schema: %w", err)
@@ -184,8 +184,15 @@ func (db *DB) lockSchema(ctx context.Context) (unlock func() error, err error) {
 	}
 }
 
-func (db *DB) unlockSchema(ctx context.Context) error {
-	if err := db.conn.Exec(ctx, "DROP TABLE IF EXISTS "+lockTable+" SYNC"); err != nil {
+// unlockSchema drops the lock of an owner, unless another one has it by now.
+func (db *DB) unlockSchema(ctx context.Context, owner string) error {
+	var held uint64
+	query := "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = ? AND comment = ?"
+	err := db.conn.QueryRow(ctx, query, lockTable, owner).Scan(&held)
+	if err == nil && held > 0 {
+		err = db.conn.Exec(ctx, "DROP TABLE IF EXISTS "+lockTable+" SYNC")
+	}
+	if err != nil {
 		return fmt.Errorf("unlock schema: %w", err)
 	}
 	return nil
@@ -193,14 +200,16 @@ func (db *DB) unlockSchema(ctx context.Context) error {
 
 // breakStaleLock drops the lock of a process that died while it migrated.
 func (db *DB) breakStaleLock(ctx context.Context) error {
-	var stale uint64
-	query := "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = ? AND metadata_modification_time < now() - ?"
-	if err := db.conn.QueryRow(ctx, query, lockTable, int64(lockStale.Seconds())).Scan(&stale); err != nil {
+	var owners []string
+	query := "SELECT groupArray(comment) FROM system.tables WHERE database = currentDatabase() AND name = ? AND metadata_modification_time < now() - ?"
+	if err := db.conn.QueryRow(ctx, query, lockTable, int64(lockStale.Seconds())).Scan(&owners); err != nil {
 		return fmt.Errorf("look at schema lock: %w", err)
 	}
-	if stale == 0 {
-		return nil
+	for _, owner := range owners {
+		db.log.Warn("taking over the schema lock of a process that died")
+		if err := db.unlockSchema(ctx, owner); err != nil {
+			return err
+		}
 	}
-	db.log.Warn("taking over the schema lock of a process that died")
-	return db.unlockSchema(ctx)
+	return nil
 }

@@ -1,0 +1,57 @@
+# Everything a developer or a user of a checkout needs. `make help` lists it.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BUF  := go tool -modfile=tools/go.mod buf
+LINT := go tool -modfile=tools/lint/go.mod golangci-lint
+# What the contract must stay compatible with.
+AGAINST ?= HEAD~1
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.PHONY: build
+build: ## Build bin/flywheel
+	go build -o bin/flywheel ./cmd/flywheel
+
+.PHONY: engine
+engine: ## Fetch the embedded ClickHouse engine (once per machine, from the npm registry)
+	./scripts/fetch-engine.sh
+
+.PHONY: demo
+demo: build engine ## Run everything, retype real code, show the rates and prove the counts
+	./scripts/demo.sh
+
+.PHONY: up
+up: build engine ## Run everything until Ctrl-C, with its data in ./flywheel-data
+	./bin/flywheel up
+
+.PHONY: test
+test: engine ## Run all tests
+	go test ./...
+
+.PHONY: test-race
+test-race: engine ## Run all tests under the race detector
+	go test -race ./...
+
+.PHONY: lint
+lint: ## Check the code and the contract
+	$(LINT) run ./...
+	$(BUF) lint
+	$(BUF) format --diff --exit-code
+	go fix -diff ./...
+	if git rev-parse --quiet --verify $(AGAINST):proto >/dev/null; then $(BUF) breaking --against '.git#ref=$(AGAINST)'; fi
+
+.PHONY: generate
+generate: ## Generate the Go code of the contract
+	$(BUF) generate
+
+.PHONY: bench
+bench: build engine ## Measure events/s end to end, CPU and memory by role
+	go run ./bench
+
+.PHONY: clean
+clean: ## Remove what was built (not the data, not the engine)
+	rm -rf bin

@@ -1,0 +1,107 @@
+// Command bench measures Flywheel end to end on one machine: how many events per
+// second go from a client over gRPC into the synced log and on until the last one
+// is visible in ClickHouse, with the CPU time and the peak memory of each process.
+//
+// It runs the real binary twice: "up", everything Go in one process, and "split",
+// one process per role over TCP. The load generator and ClickHouse are processes
+// of their own and share the machine.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"github.com/yirifi/flywheel/internal/engine"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags of the benchmark.
+type options struct {
+	binary       string
+	layout       string
+	interactions int
+	clients      int
+	batch        int
+	runs         int
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "engine":
+			return engine.Main(args[1:])
+		case "load":
+			return loadMain(ctx, args[1:])
+		}
+	}
+	var o options
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&o.binary, "binary", "bin/flywheel", "the flywheel to measure")
+	flags.StringVar(&o.layout, "layout", "both", "up, split or both")
+	flags.IntVar(&o.interactions, "interactions", 200_000, fmt.Sprintf("interactions per run, %d events each", eventsPer))
+	flags.IntVar(&o.clients, "clients", 4, "concurrent clients")
+	flags.IntVar(&o.batch, "batch", 32, fmt.Sprintf("interactions per batch, %d events each", eventsPer))
+	flags.IntVar(&o.runs, "runs", 3, "runs per layout; the median by events/s is shown with the spread")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	layouts := []string{"up", "split"}
+	if o.layout != "both" {
+		layouts = []string{o.layout}
+	}
+	for _, layout := range layouts {
+		if err := measure(ctx, layout, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure runs one layout several times and prints the median run.
+func measure(ctx context.Context, layout string, o options) error {
+	var reports []report
+	for i := range o.runs {
+		fmt.Fprintf(os.Stderr, "%s: run %d of %d\n", layout, i+1, o.runs)
+		r, err := runOnce(ctx, layout, o)
+		if err != nil {
+			return err
+		}
+		reports = append(reports, r)
+	}
+	slices.SortFunc(reports, func(a, b report) int { return int(a.rate() - b.rate()) })
+	reports[len(reports)/2].print(os.Stdout, layout, reports[0].rate(), reports[len(reports)-1].rate())
+	return nil
+}
+
+// runOnce starts everything in a folder of its own, sends the load and waits
+// until all of it is visible.
+func runOnce(ctx context.Context, layout string, o options) (r report, err error) {
+	dir, err := os.MkdirTemp("", "flywheel-bench-")
+	if err != nil {
+		return report{}, fmt.Errorf("make data folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	system, err := startSystem(ctx, layout, o.binary, dir, log)
+	if err != nil {
+		return report{}, err
+	}
+	defer func() { err = errors.Join(err, system.stop()) }()
+	return system.measureLoad(ctx, o)
+}

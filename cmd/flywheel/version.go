@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/yirifi/flywheel/internal/engine"
+)
+
+type versionCmd struct{}
+
+// Run writes the versions of the program, of Go and of the embedded engine.
+func (*versionCmd) Run(_ context.Context, env environment) error {
+	_, err := fmt.Fprintf(env.stdout, "flywheel %s\n%s %s/%s\nembedded ClickHouse %s\n",
+		version(), runtime.Version(), runtime.GOOS, runtime.GOARCH, engine.Version)
+	return err
+}
+
+// version is the module's version and the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	text := info.Main.Version
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			text += " " + setting.Value
+		}
+	}
+	return text
+}

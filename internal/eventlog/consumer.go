@@ -1,0 +1,187 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// maxAckPending bounds the records that processors have and have not answered. At
+	// the usual half megabyte a record this is far more than they hold at a time.
+	maxAckPending = 1024
+	// prefetchMessages bounds the prefetch of small records.
+	prefetchMessages = 256
+	// pullExpiry is how long the server keeps a request for records; it shows that it
+	// is alive every pullHeartbeat. After two missed ones the request is repeated.
+	pullExpiry    = 10 * time.Second
+	pullHeartbeat = 2 * time.Second
+
+	minReopenWait = 100 * time.Millisecond
+	maxReopenWait = 5 * time.Second
+	giveBackWait  = 2 * time.Second
+)
+
+// Consumer delivers the records of a lane that no processor has acknowledged. The
+// consumers of a lane, in all processes, share its records.
+//
+// It outlives restarts and failures of the server: it tries again until it is closed.
+type Consumer struct {
+	log      *Log
+	stream   *stream
+	messages chan *Message
+	stop     context.CancelFunc
+	done     chan struct{} // closed when run has returned
+}
+
+// Consume starts a consumer. The context bounds this call only. The caller must call
+// [Consumer.Close], or [Log.Close] does.
+func (l *Log) Consume(ctx context.Context, lane Lane) (*Consumer, error) {
+	s, err := l.lane(lane)
+	if err != nil {
+		return nil, fmt.Errorf("consume: %w", err)
+	}
+	iterator, err := l.deliver(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("consume lane %s: %w", lane, unavailable(err))
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	c := &Consumer{log: l, stream: s, messages: make(chan *Message), stop: stop, done: make(chan struct{})}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		stop()
+		iterator.Stop()
+		return nil, fmt.Errorf("consume lane %s: %w", lane, ErrClosed)
+	}
+	l.consumers[c] = struct{}{}
+	go c.run(running, iterator)
+	return c, nil
+}
+
+// Next returns the next record, waiting for one. It returns ctx.Err() as soon as ctx
+// ends, and [ErrClosed] after Close; it fails for no other reason. It may be called
+// concurrently.
+func (c *Consumer) Next(ctx context.Context) (*Message, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case m := <-c.messages:
+		return m, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-c.done:
+		return nil, ErrClosed
+	}
+}
+
+// Close stops the delivery and gives back the records that were fetched and not
+// returned by Next, so that other consumers get them at once. Messages that Next has
+// returned can still be answered until the log is closed. Calling it again does
+// nothing.
+func (c *Consumer) Close() {
+	c.stop()
+	<-c.done
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	delete(c.log.consumers, c)
+}
+
+// run passes on records until ctx ends. It owns the iterator.
+func (c *Consumer) run(ctx context.Context, iterator jetstream.MessagesContext) {
+	defer close(c.done)
+	for iterator != nil {
+		err := c.forward(ctx, iterator)
+		giveBack(context.WithoutCancel(ctx), iterator)
+		if ctx.Err() != nil {
+			return
+		}
+		c.log.log.Warn("event log delivery interrupted", slog.String("stream", c.stream.name), slog.Any("error", err))
+		iterator = c.reopen(ctx)
+	}
+}
+
+// forward passes records from the iterator to Next until either ends.
+func (c *Consumer) forward(ctx context.Context, iterator jetstream.MessagesContext) error {
+	for {
+		msg, err := iterator.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		m, err := newMessage(msg, c.stream)
+		if err != nil {
+			return err
+		}
+		select {
+		case c.messages <- m:
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), m.Nak(0))
+		}
+	}
+}
+
+// reopen creates what is missing on the server and starts the delivery again. It
+// returns nil when ctx ends first.
+func (c *Consumer) reopen(ctx context.Context) jetstream.MessagesContext {
+	for wait := minReopenWait; ; wait = min(2*wait, maxReopenWait) {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		iterator, err := c.log.reopen(ctx, c.stream)
+		if err == nil {
+			return iterator
+		}
+		c.log.log.Warn("event log delivery cannot start", slog.String("stream", c.stream.name), slog.Any("error", err))
+	}
+}
+
+func (l *Log) reopen(ctx context.Context, s *stream) (jetstream.MessagesContext, error) {
+	ctx, cancel := request(ctx)
+	defer cancel()
+	if err := l.ensureStream(ctx, s); err != nil {
+		return nil, err
+	}
+	return l.deliver(ctx, s)
+}
+
+// deliver starts the delivery of a stream's records.
+func (l *Log) deliver(ctx context.Context, s *stream) (jetstream.MessagesContext, error) {
+	consumer, err := l.ensureConsumer(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	iterator, err := consumer.Messages(
+		jetstream.PullMaxMessagesWithBytesLimit(prefetchMessages, l.cfg.PrefetchBytes),
+		jetstream.PullExpiry(pullExpiry),
+		jetstream.PullHeartbeat(pullHeartbeat),
+		jetstream.WithMessagesErrOnMissingHeartbeat(false))
+	if err != nil {
+		return nil, fmt.Errorf("start delivery of %s: %w", s.name, err)
+	}
+	return iterator, nil
+}
+
+// giveBack ends an iterator and hands what it had fetched back to the server. When
+// that is not possible, the records are delivered again after the acknowledgement
+// wait.
+func giveBack(ctx context.Context, iterator jetstream.MessagesContext) {
+	ctx, cancel := context.WithTimeout(ctx, giveBackWait)
+	defer cancel()
+	iterator.Drain()
+	for {
+		msg, err := iterator.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return
+		}
+		if err := msg.Nak(); err != nil {
+			return
+		}
+	}
+}

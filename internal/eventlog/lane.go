@@ -1,0 +1,96 @@
+package eventlog
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Lane is one of the two ways through the log. Lanes share nothing: one that is
+// full or slow does not hold up the other.
+type Lane uint8
+
+const (
+	// Outcome carries life-cycle events, feedback and outcomes: what rates need.
+	Outcome Lane = iota
+	// Trace carries edits, messages and tool calls. Under pressure it is refused
+	// first.
+	Trace
+)
+
+// Lanes returns all lanes, the most important first.
+func Lanes() []Lane { return []Lane{Outcome, Trace} }
+
+// String returns the lane's name in lower case.
+func (l Lane) String() string {
+	switch l {
+	case Outcome:
+		return "outcome"
+	case Trace:
+		return "trace"
+	default:
+		return fmt.Sprintf("lane(%d)", uint8(l))
+	}
+}
+
+// parseLane is the inverse of [Lane.String].
+func parseLane(name string) (Lane, error) {
+	for _, lane := range Lanes() {
+		if lane.String() == name {
+			return lane, nil
+		}
+	}
+	return 0, fmt.Errorf("unknown lane %q", name)
+}
+
+// The names on the server.
+const (
+	streamPrefix      = "FLYWHEEL_"
+	outcomeSubject    = "flywheel.outcome"
+	traceSubject      = "flywheel.trace"
+	deadLetterSubject = "flywheel.deadletter."
+	durable           = "processor"
+)
+
+// stream is what this process knows of one stream of the server.
+type stream struct {
+	name    string
+	subject string // what its messages are published to; a prefix for dead letters
+	filter  string // all subjects of the stream
+	limits  StreamLimits
+	// consumed: it has the durable consumer of the processors.
+	consumed bool
+
+	// room bounds the bytes that are published and not confirmed.
+	room *semaphore.Weighted
+	// stopped is set when the embedded server has given up storing into the stream,
+	// which lasts until it is started again.
+	stopped atomic.Pointer[error]
+	// acked is the reply subject of the last acknowledgement of this process.
+	acked atomic.Pointer[string]
+	// warned is when the stream's age was last warned about: Unix nanoseconds.
+	warned atomic.Int64
+}
+
+func newStreams(cfg Config) (lanes []*stream, deadLetters *stream) {
+	lanes = []*stream{
+		Outcome: {name: streamPrefix + "OUTCOME", subject: outcomeSubject, filter: outcomeSubject, limits: cfg.Outcome, consumed: true},
+		Trace:   {name: streamPrefix + "TRACE", subject: traceSubject, filter: traceSubject, limits: cfg.Trace, consumed: true},
+	}
+	deadLetters = &stream{
+		name: streamPrefix + "DEADLETTER", subject: deadLetterSubject, filter: deadLetterSubject + ">", limits: cfg.DeadLetter,
+	}
+	for _, s := range append(lanes, deadLetters) {
+		s.room = semaphore.NewWeighted(cfg.InFlightBytes)
+	}
+	return lanes, deadLetters
+}
+
+// lane returns the stream of a lane.
+func (l *Log) lane(lane Lane) (*stream, error) {
+	if int(lane) >= len(l.lanes) {
+		return nil, fmt.Errorf("unknown %s", lane)
+	}
+	return l.lanes[lane], nil
+}

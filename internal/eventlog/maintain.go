@@ -1,0 +1,187 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// expiryWarning is how often at most a lane warns of records about to expire.
+const expiryWarning = 10 * time.Minute
+
+// Pending is the number of records in a lane that processors have not acknowledged.
+// Records whose Publish has returned are counted; records whose Ack by this process
+// has returned are not.
+func (l *Log) Pending(ctx context.Context, lane Lane) (uint64, error) {
+	s, err := l.lane(lane)
+	if err != nil {
+		return 0, fmt.Errorf("count pending records: %w", err)
+	}
+	ctx, cancel := request(ctx)
+	defer cancel()
+	if err := l.settleAcks(ctx, s); err != nil {
+		return 0, fmt.Errorf("count pending records of lane %s: %w", lane, err)
+	}
+	// The server's own count of pending records lags behind a publish; sequences do
+	// not. The stream comes first: what is stored or delivered in between is counted
+	// rather too often than not at all.
+	_, stored, err := l.streamInfo(ctx, s)
+	if err != nil {
+		return 0, fmt.Errorf("count pending records: %w", err)
+	}
+	consumed, err := l.consumerInfo(ctx, s)
+	if err != nil {
+		return 0, fmt.Errorf("count pending records: %w", err)
+	}
+	pending := uint64(max(consumed.NumAckPending, 0))
+	first := max(consumed.Delivered.Stream+1, stored.State.FirstSeq)
+	if last := stored.State.LastSeq; last >= first {
+		pending += last - first + 1
+	}
+	return pending, nil
+}
+
+// settleAcks returns when the server has processed the acknowledgements sent so far.
+// It processes a consumer's in order, and answers a note of progress: so it is told
+// once more of the last record acknowledged, to which such a note means nothing.
+func (l *Log) settleAcks(ctx context.Context, s *stream) error {
+	reply := s.acked.Swap(nil)
+	if reply == nil {
+		return nil
+	}
+	_, err := l.consuming.nc.RequestWithContext(ctx, *reply, []byte("+WPI"))
+	if err != nil && !errors.Is(err, nats.ErrNoResponders) {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// Rewind makes the log deliver again what was stored within the last d, acknowledged
+// or not, after all that was never acknowledged. Nothing is skipped by it; a lane that
+// stored nothing in that time is left alone. Call it before processors consume: their
+// answers to earlier deliveries would count for the new ones.
+func (l *Log) Rewind(ctx context.Context, d time.Duration) error {
+	since := time.Now().Add(-d)
+	for _, s := range l.lanes {
+		if err := l.rewind(ctx, s, since); err != nil {
+			return fmt.Errorf("rewind %s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+func (l *Log) rewind(ctx context.Context, s *stream, since time.Time) error {
+	ctx, cancel := request(ctx)
+	defer cancel()
+	_, stored, err := l.streamInfo(ctx, s)
+	if err != nil {
+		return err
+	}
+	first, err := l.firstSince(ctx, s, since)
+	if err != nil || first > stored.State.LastSeq {
+		return err
+	}
+	consumed, err := l.consumerInfo(ctx, s)
+	if err != nil {
+		return err
+	}
+	from := min(first, consumed.AckFloor.Stream+1)
+	if _, err := l.consuming.js.ResetConsumerToSequence(ctx, s.name, durable, from); err != nil {
+		return fmt.Errorf("reset consumer to record %d: %w", from, unavailable(err))
+	}
+	l.log.Info("event log rewound", slog.String("stream", s.name),
+		slog.Uint64("from", from), slog.Uint64("to", stored.State.LastSeq))
+	return nil
+}
+
+// Trim makes room: of each lane that is more than half full it removes the records
+// that are acknowledged, as are all before them, and older than
+// [Config.KeepProcessed]. It removes nothing else. Processors call it every few
+// seconds; several at once do no harm.
+//
+// It also warns when records that nobody has acknowledged approach
+// [StreamLimits.MaxAge].
+func (l *Log) Trim(ctx context.Context) error {
+	var errs []error
+	for _, s := range l.lanes {
+		if err := l.trim(ctx, s); err != nil {
+			errs = append(errs, fmt.Errorf("trim %s: %w", s.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Log) trim(ctx context.Context, s *stream) error {
+	ctx, cancel := request(ctx)
+	defer cancel()
+	handle, stored, err := l.streamInfo(ctx, s)
+	if err != nil || stored.State.Msgs == 0 {
+		return err
+	}
+	consumed, err := l.consumerInfo(ctx, s)
+	if err != nil {
+		return err
+	}
+	end := consumed.AckFloor.Stream + 1 // the first record that must stay
+	if end <= stored.State.FirstSeq {
+		l.warnExpiring(s, stored)
+		return nil
+	}
+	if stored.State.Bytes <= uint64(s.limits.MaxBytes)/2 {
+		return nil
+	}
+	young, err := l.firstSince(ctx, s, time.Now().Add(-l.cfg.KeepProcessed))
+	if err != nil {
+		return err
+	}
+	end = min(end, young)
+	if end <= stored.State.FirstSeq {
+		return nil
+	}
+	if err := handle.Purge(ctx, jetstream.WithPurgeSequence(end)); err != nil {
+		return fmt.Errorf("purge before record %d: %w", end, unavailable(err))
+	}
+	l.log.Debug("event log trimmed", slog.String("stream", s.name),
+		slog.Uint64("from", stored.State.FirstSeq), slog.Uint64("to", end-1))
+	return nil
+}
+
+// warnExpiring warns when the oldest record of a stream, which is not acknowledged,
+// has lived three quarters of its time.
+func (l *Log) warnExpiring(s *stream, stored *jetstream.StreamInfo) {
+	now := time.Now()
+	left := s.limits.MaxAge - now.Sub(stored.State.FirstTime)
+	last := s.warned.Load()
+	if left > s.limits.MaxAge/4 || now.Sub(time.Unix(0, last)) < expiryWarning || !s.warned.CompareAndSwap(last, now.UnixNano()) {
+		return
+	}
+	l.log.Warn("unprocessed events will soon be too old for the event log",
+		slog.String("stream", s.name), slog.Duration("left", left), slog.Duration("maxAge", s.limits.MaxAge))
+}
+
+// firstSince returns the number of the first record stored at or after t, or the
+// number of the next record when there is none. The server answers from its index:
+// a short-lived consumer starts there.
+func (l *Log) firstSince(ctx context.Context, s *stream, t time.Time) (uint64, error) {
+	probe, err := l.consuming.js.CreateConsumer(ctx, s.name, jetstream.ConsumerConfig{
+		DeliverPolicy:     jetstream.DeliverByStartTimePolicy,
+		OptStartTime:      &t,
+		AckPolicy:         jetstream.AckNonePolicy,
+		InactiveThreshold: requestTimeout,
+		MemoryStorage:     true,
+		Replicas:          1,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("find first record since %s: %w", t.Format(time.RFC3339), unavailable(err))
+	}
+	info := probe.CachedInfo()
+	if err := l.consuming.js.DeleteConsumer(ctx, s.name, info.Name); err != nil {
+		return 0, fmt.Errorf("find first record since %s: %w", t.Format(time.RFC3339), unavailable(err))
+	}
+	return info.Delivered.Stream + 1, nil
+}

@@ -1,0 +1,105 @@
+package processor
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+func TestPause(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ interval, took, want time.Duration }{
+		{2 * time.Second, 0, 2 * time.Second},
+		{2 * time.Second, 500 * time.Millisecond, 2 * time.Second},
+		{2 * time.Second, time.Second, 3 * time.Second},
+		// Three times the work would make the rates older than five seconds.
+		{2 * time.Second, 2 * time.Second, 3 * time.Second},
+		// Beyond what the machine can do in time, half of the time is left to others.
+		{2 * time.Second, 10 * time.Second, 10 * time.Second},
+		// A long interval is the user's choice.
+		{time.Minute, time.Second, time.Minute},
+		{time.Minute, 30 * time.Second, time.Minute},
+		{10 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond},
+	} {
+		if got := pause(c.interval, c.took); got != c.want {
+			t.Errorf("pause(%s, %s) = %s, want %s", c.interval, c.took, got, c.want)
+		}
+	}
+}
+
+func TestBatchSizeFollowsTheWork(t *testing.T) {
+	t.Parallel()
+	size := firstBatch
+	for range 20 {
+		size = size.after(time.Millisecond, nil)
+	}
+	if size != maxBatch {
+		t.Errorf("after fast statements the size is %d, want %d", size, maxBatch)
+	}
+	if got := size.after(statementTarget, nil); got != size {
+		t.Errorf("after one that took as long as it should, the size is %d, want %d", got, size)
+	}
+	if got := size.after(time.Millisecond, errors.New("too much memory")); got != size/2 {
+		t.Errorf("after an error the size is %d, want half", got)
+	}
+	for range 20 {
+		size = size.after(time.Minute, nil)
+	}
+	if size != 1 {
+		t.Errorf("after slow statements the size is %d, want 1", size)
+	}
+}
+
+func TestUrgency(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC)
+	minutes := []minute{
+		{tenant: "never settled", start: now.Add(-30 * 24 * time.Hour), settledAt: time.Unix(0, 0)},
+		{tenant: "old, long ago", start: now.Add(-10 * time.Hour), settledAt: now.Add(-2 * time.Minute)},
+		{tenant: "now, lately", start: now, settledAt: now.Add(-6 * time.Second)},
+		{tenant: "young, lately", start: now.Add(-5 * time.Minute), settledAt: now.Add(-9 * time.Second)},
+		{tenant: "old, lately", start: now.Add(-10 * time.Hour), settledAt: now.Add(-9 * time.Second)},
+	}
+	var want []string
+	for _, m := range minutes {
+		want = append(want, m.tenant)
+	}
+	rand.New(rand.NewPCG(1, 1)).Shuffle(len(minutes), func(i, j int) { minutes[i], minutes[j] = minutes[j], minutes[i] })
+	sortByUrgency(minutes, now)
+	for i, m := range minutes {
+		if m.tenant != want[i] {
+			t.Errorf("place %d: %s, want %s", i, m.tenant, want[i])
+		}
+	}
+}
+
+func TestMerge(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC)
+	a, b := minute{tenant: "a", start: at}, minute{tenant: "b", start: at}
+	later := minute{tenant: "a", start: at.Add(time.Minute)}
+	if got, want := fmt.Sprint(merge([]minute{a, b}, []minute{b, later})), fmt.Sprint([]minute{a, b, later}); got != want {
+		t.Errorf("merge = %s, want %s", got, want)
+	}
+}
+
+func TestSettlerConfigValidate(t *testing.T) {
+	t.Parallel()
+	if err := DefaultSettlerConfig().Validate(); err != nil {
+		t.Errorf("default settings: %v", err)
+	}
+	for name, spoil := range map[string]func(*SettlerConfig){
+		"no interval":         func(c *SettlerConfig) { c.Interval = 0 },
+		"full before partial": func(c *SettlerConfig) { c.FullInterval = c.Interval - 1 },
+		"negative read":       func(c *SettlerConfig) { c.MinRead = -1 },
+		"negative reject":     func(c *SettlerConfig) { c.MinReject = -1 },
+	} {
+		cfg := DefaultSettlerConfig()
+		spoil(&cfg)
+		if _, err := NewSettler(cfg, nil, nil); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
