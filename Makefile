@@ -36,6 +36,10 @@ test: engine ## Run all tests
 test-race: engine ## Run all tests under the race detector
 	go test -race ./...
 
+.PHONY: check-client
+check-client: build engine ## Call the services with a generic gRPC client
+	./scripts/generic-client.sh
+
 .PHONY: lint
 lint: ## Check the code and the contract
 	$(LINT) run ./...

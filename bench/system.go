@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -59,7 +60,7 @@ func startSystem(ctx context.Context, layout, binary, dir string, log *slog.Logg
 
 // startRoles starts the roles, each on a free port, and waits until they listen.
 func (s *system) startRoles(ctx context.Context, layout, binary, dir string) error {
-	ports, err := freeAddresses(3)
+	ports, err := freeAddresses(ctx, 3)
 	if err != nil {
 		return err
 	}
@@ -97,8 +98,8 @@ func (s *system) start(ctx context.Context, name, binary string, args ...string)
 // stop ends the processes, the last started first, and the engine.
 func (s *system) stop() error {
 	var errs []error
-	for i := len(s.processes) - 1; i >= 0; i-- {
-		if cmd := s.processes[i].cmd; cmd != nil {
+	for _, p := range slices.Backward(s.processes) {
+		if cmd := p.cmd; cmd != nil {
 			errs = append(errs, cmd.Process.Signal(syscall.SIGINT), cmd.Wait())
 		}
 	}
@@ -147,8 +148,9 @@ func (s *system) measureLoad(ctx context.Context, o options) (report, error) {
 		after[i].cpu -= before[i].cpu
 	}
 	generator := load.ProcessState
-	r.usage = append(after, usage{name: "load generator", cpu: (generator.UserTime() + generator.SystemTime()).Seconds(),
+	after = append(after, usage{name: "load generator", cpu: (generator.UserTime() + generator.SystemTime()).Seconds(),
 		memory: generator.SysUsage().(*syscall.Rusage).Maxrss * 1024})
+	r.usage = after
 	r.settled, err = s.waitSettled(ctx, o.interactions, start)
 	return r, err
 }
@@ -212,10 +214,10 @@ func (s *system) waitCount(ctx context.Context, query string, want uint64) error
 }
 
 // freeAddresses picks loopback addresses with free ports.
-func freeAddresses(n int) ([]string, error) {
+func freeAddresses(ctx context.Context, n int) ([]string, error) {
 	var addresses []string
 	for range n {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
+		lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("pick a free port: %w", err)
 		}

@@ -17,10 +17,13 @@ const (
 	// slot is the virtual time set aside for one session of one user, and
 	// longestSession how long its typing may take: the rest is for the last
 	// measures of retention.
-	slot           = 90 * time.Minute
-	longestSession = 60 * time.Minute
-	// sessionsPerUser is how many sessions a user has unless told otherwise.
+	slot           = 130 * time.Minute
+	longestSession = 100 * time.Minute
+	// sessionsPerUser is how many sessions a user has unless told otherwise, and
+	// fewest how many sessions and users there are at least, so that each model has
+	// some of both.
 	sessionsPerUser = 8
+	fewest          = 4
 )
 
 // Config says what is retyped, by how many, and where the events go.
@@ -56,7 +59,8 @@ type Config struct {
 	// there are; 0: as many as Interactions need. With both 0 there are 10,000
 	// interactions.
 	Interactions, Sessions int
-	// Users is how many authors there are. 0: one for every eight sessions.
+	// Users is how many authors there are, at most one per session. 0: one for every
+	// eight sessions, and at least four.
 	Users int
 
 	// Workers is how many sessions run at once. It does not change the events.
@@ -128,10 +132,10 @@ func (c Config) plan(now time.Time) (plan, error) {
 	}
 	p := plan{sessions: c.Sessions, users: c.Users}
 	if p.sessions == 0 {
-		p.sessions = (interactions + sessionInteractions - 1) / sessionInteractions
+		p.sessions = max((interactions+sessionInteractions-1)/sessionInteractions, min(fewest, interactions))
 	}
 	if p.users == 0 {
-		p.users = (p.sessions + sessionsPerUser - 1) / sessionsPerUser
+		p.users = max((p.sessions+sessionsPerUser-1)/sessionsPerUser, fewest)
 	}
 	p.users = min(p.users, p.sessions)
 	p.quotas = quotas(p.sessions, interactions)

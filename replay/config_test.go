@@ -40,7 +40,8 @@ func TestPlan(t *testing.T) {
 		{"defaults", DefaultConfig(), 167, 21, 10_000, 60, 59, 8},
 		{"nothing given", Config{}, 167, 21, 10_000, 60, 59, 8},
 		{"one interaction", Config{Interactions: 1}, 1, 1, 1, 1, 1, 1},
-		{"sessions only", Config{Sessions: 3}, 3, 1, 180, 60, 60, 3},
+		{"a few interactions", Config{Interactions: 50}, 4, 4, 50, 13, 12, 1},
+		{"sessions only", Config{Sessions: 9}, 9, 4, 540, 60, 60, 3},
 		{"both", Config{Sessions: 4, Interactions: 10, Users: 4}, 4, 4, 10, 3, 2, 1},
 		{"more users than sessions", Config{Sessions: 2, Users: 9}, 2, 2, 120, 60, 60, 1},
 	} {

@@ -22,7 +22,7 @@ func (t *tree) versions(ctx context.Context, path string, history int) ([][]stri
 		return [][]string{lines}, nil
 	}
 	path = "./" + filepath.ToSlash(path)
-	out, err := t.git(ctx, "log", "--max-count="+strconv.Itoa(history+1), "--format=%H", "--", path)
+	out, err := t.git(ctx, "log", "--max-count="+strconv.Itoa(history+1), "--format=%H", "--diff-filter=AM", "--", path)
 	if err != nil {
 		return nil, err
 	}
@@ -93,9 +93,9 @@ func commonLengths(from, to []string) [][]int32 {
 	for i := range lengths {
 		lengths[i] = make([]int32, len(to)+1)
 	}
-	for i := len(from) - 1; i >= 0; i-- {
-		for j := len(to) - 1; j >= 0; j-- {
-			if from[i] == to[j] {
+	for i, line := range slices.Backward(from) {
+		for j, other := range slices.Backward(to) {
+			if line == other {
 				lengths[i][j] = lengths[i+1][j+1] + 1
 			} else {
 				lengths[i][j] = max(lengths[i+1][j], lengths[i][j+1])

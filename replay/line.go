@@ -64,7 +64,7 @@ func (s *session) typed(p place, chunk string) {
 			s.pass(p)
 		}
 	}
-	s.edit(change{offset: p.offset + p.col, text: chunk}, flywheelv1.EditSource_EDIT_SOURCE_USER, nil)
+	s.edit(change{offset: p.offset + p.col, text: chunk})
 }
 
 // pass ends the open suggestion because the author writes something else (or has
@@ -130,10 +130,10 @@ func (s *session) atEnd() {
 	}
 }
 
-// edit makes a change and tells it.
-func (s *session) edit(c change, source flywheelv1.EditSource, by *flywheel.Interaction) {
+// edit makes a change of the author's own.
+func (s *session) edit(c change) {
 	s.doc.apply(c)
-	s.tell(c, source, by)
+	s.tell(c, flywheelv1.EditSource_EDIT_SOURCE_USER, nil)
 }
 
 func (s *session) tell(c change, source flywheelv1.EditSource, by *flywheel.Interaction) {
@@ -150,8 +150,8 @@ func (s *session) insert(p place, text string, by *flywheel.Interaction) {
 	kept := s.doc.accept(offset, text)
 	s.tell(change{offset: offset, text: text}, flywheelv1.EditSource_EDIT_SOURCE_INTERACTION, by)
 	s.accepted = append(s.accepted, by)
-	doc, base := s.doc, uint64(utf8.RuneCountInString(text))
-	for i, delay := range Delays() {
+	doc, base, delays := s.doc, uint64(utf8.RuneCountInString(text)), Delays()
+	for i, delay := range delays {
 		s.clock.at(s.clock.now.Add(delay), func() {
 			chars := doc.retained(kept)
 			by.Retained(flywheel.Retention{
@@ -160,7 +160,7 @@ func (s *session) insert(p place, text string, by *flywheel.Interaction) {
 			})
 			s.count("retention")
 			s.counts.kept(i, uint64(chars), base)
-			if i == len(Delays())-1 {
+			if i == len(delays)-1 {
 				doc.forget(kept)
 			}
 		})

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"slices"
 	"testing"
 	"unicode/utf8"
 
@@ -16,7 +17,7 @@ type story struct {
 	withheld  *flywheelv1.NotShown
 	ended     *flywheelv1.Ended
 	output    string
-	read      bool
+	visible   int64
 	committed bool
 	kept      map[uint32]uint64
 }
@@ -53,7 +54,7 @@ func recount(t *testing.T, events []*flywheelv1.Event) map[string]*Counts {
 		switch {
 		case s.shown != nil && s.withheld == nil:
 			s.count(of(s.shown.GetDimensions()))
-		case s.shown == nil && s.withheld != nil && s.ended == nil && !s.read:
+		case s.shown == nil && s.withheld != nil && s.ended == nil && s.visible == 0:
 			c := of(s.withheld.GetDimensions())
 			c.Suggestions++
 			c.NotShown++
@@ -73,9 +74,10 @@ func (s *story) take(event *flywheelv1.Event) {
 	case *flywheelv1.Event_NotShown:
 		s.withheld = p.NotShown
 	case *flywheelv1.Event_Read:
-		s.read = true
+		s.visible = max(s.visible, p.Read.GetVisibleUs())
 	case *flywheelv1.Event_Ended:
 		s.ended = p.Ended
+		s.visible = max(s.visible, p.Ended.GetVisibleUs())
 	case *flywheelv1.Event_TaskOutcome:
 		s.committed = p.TaskOutcome.GetResult() == flywheelv1.TaskResult_TASK_RESULT_COMMITTED
 	case *flywheelv1.Event_Retention:
@@ -88,7 +90,7 @@ func (s *story) count(c *Counts) {
 	c.Suggestions++
 	c.Shown++
 	c.ShownChars += uint64(s.generated.GetOutputChars())
-	if s.read {
+	if s.visible >= minRead.Microseconds() {
 		c.Read++
 	}
 	if s.committed {
@@ -165,11 +167,12 @@ func TestOutcomesAreWhatTheAuthorWrote(t *testing.T) {
 			t.Errorf("%s: inserted %q of %q", s.ended.GetOutcome(), text, s.output)
 		}
 	}
-	accepted := 0
+	accepted, acceptances := 0, []flywheelv1.Outcome{
+		flywheelv1.Outcome_OUTCOME_ACCEPTED, flywheelv1.Outcome_OUTCOME_PARTIALLY_ACCEPTED,
+		flywheelv1.Outcome_OUTCOME_ACCEPTED_MODIFIED,
+	}
 	for _, s := range stories {
-		switch s.ended.GetOutcome() {
-		case flywheelv1.Outcome_OUTCOME_ACCEPTED, flywheelv1.Outcome_OUTCOME_PARTIALLY_ACCEPTED,
-			flywheelv1.Outcome_OUTCOME_ACCEPTED_MODIFIED:
+		if slices.Contains(acceptances, s.ended.GetOutcome()) {
 			accepted++
 		}
 	}

@@ -119,6 +119,7 @@ func retryable(err error) bool {
 	switch status.Code(err) {
 	case codes.Unavailable, codes.ResourceExhausted, codes.DeadlineExceeded, codes.Aborted:
 		return true
+	default:
+		return false
 	}
-	return false
 }

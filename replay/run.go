@@ -59,7 +59,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, progress func(done, 
 		models: []predict.Model{predict.NewFrequency(corpus), predict.NewNGram(order, corpus)},
 		tally: &Tally{
 			Seed: cfg.Seed, Source: tree.root, BaseTime: plan.base, EndTime: plan.end,
-			TrainingFiles: len(corpus), Users: plan.users, Total: *newCounts(), Events: map[string]uint64{},
+			TrainingFiles: len(corpus), Users: plan.users, Models: []ModelTally{}, Total: *newCounts(), Events: map[string]uint64{},
 		},
 	}
 	r.users = make([]int, plan.users)

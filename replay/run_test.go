@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -43,7 +44,7 @@ func small(t *testing.T) Config {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Source = goSource(t, "strings")
-	cfg.Seed = 7
+	cfg.Seed, cfg.TrainBytes = 7, 300_000
 	cfg.BaseTime = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 	cfg.Interactions, cfg.Sessions, cfg.Users = 200, 6, 4
 	return cfg
@@ -164,7 +165,7 @@ func TestTallyDescribesTheReplay(t *testing.T) {
 func TestEveryKindOfOutcomeHappens(t *testing.T) {
 	t.Parallel()
 	cfg := small(t)
-	cfg.Source, cfg.Interactions, cfg.Sessions, cfg.Users = goSource(t, "go"), 3000, 50, 10
+	cfg.Source, cfg.Interactions, cfg.Sessions, cfg.Users = goSource(t, "go"), 2000, 32, 8
 	tally, _ := replayed(t, cfg)
 	for _, m := range tally.Models {
 		for _, f := range m.fields() {
@@ -180,8 +181,28 @@ func TestEveryKindOfOutcomeHappens(t *testing.T) {
 			t.Errorf("%s: %d of %d characters retained at last", m.Model, last.RetainedChars, last.BaseChars)
 		}
 	}
+}
+
+// TestEndOfADocument retypes files of which some end where others go on: the agent
+// suggests what the author does not write.
+func TestEndOfADocument(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	for i := range 60 {
+		text := "package p\n\nfunc f() {\n}\n"
+		if i%2 == 0 {
+			text += "var x = f\n"
+		}
+		write(t, root, fmt.Sprintf("f%d.go", i), text)
+	}
+	cfg := small(t)
+	cfg.Source = root
+	tally, events := replayed(t, cfg)
 	if tally.Total.Cancelled == 0 {
-		t.Error("no cancelled")
+		t.Error("no suggestion was cancelled when its document was closed")
+	}
+	if !slices.ContainsFunc(events, func(event *flywheelv1.Event) bool { return event.GetAlternative().GetNoEdit() }) {
+		t.Error("nowhere did the author write nothing instead")
 	}
 }
 

@@ -114,8 +114,10 @@ func (s *session) run(ctx context.Context, sdk *flywheel.Client, first int) (*se
 		User: s.user, Repository: s.repository(path),
 	})
 	s.count("session_started")
-	reason, err := s.work(ctx, first)
+	err := s.work(ctx, first)
+	reason := "interrupted"
 	if err == nil && ctx.Err() == nil {
+		reason = "done"
 		s.clock.drain()
 	}
 	s.emit.End(reason)
@@ -124,7 +126,7 @@ func (s *session) run(ctx context.Context, sdk *flywheel.Client, first int) (*se
 }
 
 // work retypes one document after the other.
-func (s *session) work(ctx context.Context, first int) (string, error) {
+func (s *session) work(ctx context.Context, first int) error {
 	for tried := range len(s.tree.retyped) {
 		if s.done(ctx) {
 			break
@@ -132,16 +134,13 @@ func (s *session) work(ctx context.Context, first int) (string, error) {
 		path := s.tree.retyped[(first+tried)%len(s.tree.retyped)]
 		versions, err := s.tree.versions(ctx, path, s.cfg.History)
 		if err != nil {
-			return "source not readable", err
+			return err
 		}
 		if len(versions) > 0 {
 			s.retype(ctx, path, versions)
 		}
 	}
-	if ctx.Err() != nil {
-		return "interrupted", nil
-	}
-	return "done", nil
+	return nil
 }
 
 // done says whether the author stops typing.
@@ -214,7 +213,7 @@ func (s *session) rewrite(ctx context.Context, at, removed int, added []string) 
 		c := correction(s.lines[at], added[0])
 		s.clock.advance(s.pace.fixing(c.text))
 		c.offset += offset
-		s.edit(c, flywheelv1.EditSource_EDIT_SOURCE_USER, nil)
+		s.edit(c)
 		s.lines[at] = added[0]
 		offset += len(added[0]) + 1
 		at, removed, added = at+1, removed-1, added[1:]
@@ -222,7 +221,7 @@ func (s *session) rewrite(ctx context.Context, at, removed int, added []string) 
 	if removed > 0 {
 		old := s.lines[at : at+removed]
 		s.clock.advance(s.pace.fixing(""))
-		s.edit(change{offset: offset, removed: len(textOf(old))}, flywheelv1.EditSource_EDIT_SOURCE_USER, nil)
+		s.edit(change{offset: offset, removed: len(textOf(old))})
 		s.lines = slices.Delete(s.lines, at, at+removed)
 	}
 	for _, line := range added {

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -171,7 +172,7 @@ func (s *session) offer(q question, o *flywheel.Opportunity, best predict.Sugges
 // prompt is what the model is given.
 func prompt(p place) string {
 	above := p.before[max(0, len(p.before)-promptLines):]
-	return strings.Join(append(above[:len(above):len(above)], p.prefix()), "\n")
+	return strings.Join(append(slices.Clip(above), p.prefix()), "\n")
 }
 
 // show puts a suggestion on the screen, in the place of one that is open.
@@ -227,7 +228,7 @@ func (s *session) take(p place, what verdict, taken int) int {
 		fix := correction(open.text, rest)
 		fix.offset += p.offset + p.col
 		s.clock.advance(s.pace.fixing(fix.text))
-		s.edit(fix, flywheelv1.EditSource_EDIT_SOURCE_USER, nil)
+		s.edit(fix)
 		s.end(flywheelv1.Outcome_OUTCOME_ACCEPTED_MODIFIED)
 		open.interaction.AcceptedModified(rest)
 		taken = len(rest)

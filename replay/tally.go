@@ -196,7 +196,7 @@ func (t *Tally) add(result *sessionResult) {
 	if !found {
 		t.Models = slices.Insert(t.Models, i, ModelTally{Model: result.model, Counts: *newCounts()})
 	}
-	t.Models[i].Counts.add(result.counts)
+	t.Models[i].add(result.counts)
 	t.Total.add(result.counts)
 	t.Files += result.files
 	t.Sessions++

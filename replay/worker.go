@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,9 +41,10 @@ func (r *run) typeAll(ctx context.Context, target string, options []flywheel.Opt
 // virtual and whose ids are drawn from the session's own source.
 func (r *run) typeOne(ctx context.Context, i int, target string, options []flywheel.Option) (err error) {
 	clock := &timeline{}
-	sdk, err := flywheel.Dial(target, append(options[:len(options):len(options)],
+	options = append(slices.Clip(options),
 		flywheel.WithClock(clock.read), flywheel.WithRandom(rand.NewChaCha8(r.identity.of(i))),
-		flywheel.WithBlockWhenFull(), flywheel.WithContent(r.cfg.Content), flywheel.WithLogger(r.log))...)
+		flywheel.WithBlockWhenFull(), flywheel.WithContent(r.cfg.Content), flywheel.WithLogger(r.log))
+	sdk, err := flywheel.Dial(target, options...) //nolint:contextcheck // an SDK ends when it is closed
 	if err != nil {
 		return fmt.Errorf("open SDK: %w", err)
 	}

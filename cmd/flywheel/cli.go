@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -103,7 +104,7 @@ func parse(args []string, stdout, stderr io.Writer) (*app, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("%w (see flywheel --help)", err)}
 	}
-	selected, ok := parsed.Selected().Target.Addr().Interface().(command)
+	selected, ok := reflect.TypeAssert[command](parsed.Selected().Target.Addr())
 	if !ok {
 		return nil, fmt.Errorf("run %q: not a command", parsed.Command())
 	}

@@ -145,7 +145,7 @@ func freeAddresses(t *testing.T) (a, b string) {
 	t.Helper()
 	var addresses [2]string
 	for i := range addresses {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
+		lis, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -307,8 +307,8 @@ func TestRolesAlone(t *testing.T) {
 			t.Errorf("flywheel %v: %v: %s", args, err, out)
 		}
 	}
-	out, err := start(t, "rates", "--group-by", "modle").wait(t)
-	if err == nil || !strings.Contains(out, `unknown dimension "modle"`) {
+	out, err := start(t, "rates", "--group-by", "modell").wait(t)
+	if err == nil || !strings.Contains(out, `unknown dimension "modell"`) {
 		t.Errorf("misspelt dimension: %v: %s", err, out)
 	}
 	out, err = start(t, "rates", "--feedback", "127.0.0.1:1").wait(t)

@@ -24,11 +24,10 @@ func version() string {
 	if !ok {
 		return "unknown"
 	}
-	text := info.Main.Version
 	for _, setting := range info.Settings {
 		if setting.Key == "vcs.revision" {
-			text += " " + setting.Value
+			return info.Main.Version + " " + setting.Value
 		}
 	}
-	return text
+	return info.Main.Version
 }

@@ -51,9 +51,7 @@ func (l launch) start() (*child, error) {
 	}
 	go func() {
 		defer close(c.exited)
-		if err := cmd.Wait(); err != nil {
-			c.err = fmt.Errorf("%w: %s", err, c.stderr)
-		}
+		c.err = cmd.Wait()
 	}()
 	return c, nil
 }
@@ -74,25 +72,18 @@ func (c *child) waitReady(ctx context.Context, dsn string) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		if err = conn.Ping(ctx); err == nil {
+		err := conn.Ping(ctx)
+		if err == nil {
 			return nil
 		}
 		select {
 		case <-c.exited:
-			return fmt.Errorf("ClickHouse ended before it served: %w", errors.Join(c.err, c.diedQuietly()))
+			return fmt.Errorf("ClickHouse ended before it served: %w: %s", c.err, c.stderr)
 		case <-ctx.Done():
 			return fmt.Errorf("wait for ClickHouse: %w (last answer: %w)", ctx.Err(), err)
 		case <-tick.C:
 		}
 	}
-}
-
-// diedQuietly is the error of a child that ended with success too early.
-func (c *child) diedQuietly() error {
-	if c.err != nil {
-		return nil
-	}
-	return fmt.Errorf("no error given: %s", c.stderr)
 }
 
 // close asks the child to stop and waits until it has.

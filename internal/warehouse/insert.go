@@ -40,8 +40,8 @@ func (db *DB) insert(ctx context.Context, table string, names []string, values [
 	if err != nil {
 		return err
 	}
+	defer func() { _ = batch.Close() }() // of no effect once it is sent
 	for i, column := range values {
-		// A failed append gives up the connection, and the batch with it.
 		if err := batch.Column(i).Append(column); err != nil {
 			return permanentError{fmt.Errorf("column %s: %w", names[i], err)}
 		}

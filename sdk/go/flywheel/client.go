@@ -1,6 +1,7 @@
 package flywheel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -201,7 +202,7 @@ func (c *Client) Close(ctx context.Context) error {
 		}
 	})
 	if f.lost > 0 {
-		err = errors.Join(err, fmt.Errorf("close client: %d events not delivered: %w", f.lost, ctx.Err()))
+		err = errors.Join(err, fmt.Errorf("close client: %d events not delivered: %w", f.lost, cmp.Or(ctx.Err(), ErrClosed)))
 	}
 	return err
 }
