@@ -41,7 +41,7 @@ func (c *collectorCmd) Run(ctx context.Context, env environment) (err error) {
 }
 
 type processorCmd struct {
-	Rewind time.Duration `help:"Process the log's last part again, for example after ClickHouse lost data in a power cut. Harmless to what is there."`
+	Rewind time.Duration `help:"Process the log's last part again, for example after ClickHouse lost data in a power cut. Stop the other processors first. Harmless to what is there."`
 	processorSettings
 	logSettings
 	storeSettings

@@ -102,7 +102,8 @@ func TestPendingIsExact(t *testing.T) {
 // was not, is delivered again too.
 func TestRewindAboveTheFloor(t *testing.T) {
 	t.Parallel()
-	log := open(t, config(t.TempDir()))
+	cfg := config(t.TempDir())
+	log := open(t, cfg)
 	publish(t, log, Outcome, "a", "b", "c")
 	consumer := consume(t, log, Outcome)
 	next(t, consumer) // a is in hand when the power goes
@@ -112,7 +113,7 @@ func TestRewindAboveTheFloor(t *testing.T) {
 		}
 	}
 	waitPending(t, log, Outcome, 1)
-	consumer.Close()
+	log = reopen(t, log, cfg)
 	if err := log.Rewind(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -148,6 +149,7 @@ func TestTrimAfterRewind(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-time.After(2 * cfg.KeepProcessed)
+	log = reopen(t, log, cfg)
 	if err := log.Rewind(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}

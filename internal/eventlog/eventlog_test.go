@@ -44,6 +44,15 @@ func open(t testing.TB, cfg Config) *Log {
 	return log
 }
 
+// reopen is a new process on the same folder: the one that rewinds has no consumers.
+func reopen(t *testing.T, log *Log, cfg Config) *Log {
+	t.Helper()
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, cfg)
+}
+
 func publish(t *testing.T, log *Log, lane Lane, records ...string) {
 	t.Helper()
 	for _, record := range records {
@@ -233,7 +242,8 @@ func TestTrimKeepsYoung(t *testing.T) {
 
 func TestRewind(t *testing.T) {
 	t.Parallel()
-	log := open(t, config(t.TempDir()))
+	cfg := config(t.TempDir())
+	log := open(t, cfg)
 	publish(t, log, Outcome, "a", "b", "c")
 	consumer := consume(t, log, Outcome)
 	for range 2 {
@@ -241,8 +251,8 @@ func TestRewind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	consumer.Close()
 	waitPending(t, log, Outcome, 1)
+	log = reopen(t, log, cfg)
 	if err := log.Rewind(t.Context(), time.Nanosecond); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,9 @@ import (
 // expiryWarning is how often at most a lane warns of records about to expire.
 const expiryWarning = 10 * time.Minute
 
+// floorPoll is the pause between looks at a consumer that was reset.
+const floorPoll = 10 * time.Millisecond
+
 // Pending is the number of records in a lane that processors have not acknowledged.
 // Records whose Publish has returned are counted; records whose Ack by this process
 // has returned are not.
@@ -63,8 +66,9 @@ func (l *Log) settleAcks(ctx context.Context, s *stream) error {
 
 // Rewind makes the log deliver again what was stored within the last d, acknowledged
 // or not, after all that was never acknowledged. Nothing is skipped by it; a lane that
-// stored nothing in that time is left alone. Call it before processors consume: their
-// answers to earlier deliveries would count for the new ones.
+// stored nothing in that time is left alone. Call it when no processor of the lane
+// consumes or has just ended, as at a start: answers to earlier deliveries, and
+// requests that the server still holds, would count for the new ones.
 func (l *Log) Rewind(ctx context.Context, d time.Duration) error {
 	since := time.Now().Add(-d)
 	for _, s := range l.lanes {
@@ -94,9 +98,28 @@ func (l *Log) rewind(ctx context.Context, s *stream, since time.Time) error {
 	if _, err := l.consuming.js.ResetConsumerToSequence(ctx, s.name, durable, from); err != nil {
 		return fmt.Errorf("reset consumer to record %d: %w", from, unavailable(err))
 	}
+	if err := l.awaitFloor(ctx, s, from); err != nil {
+		return err
+	}
 	l.log.Info("event log rewound", slog.String("stream", s.name),
 		slog.Uint64("from", from), slog.Uint64("to", stored.State.LastSeq))
 	return nil
+}
+
+// awaitFloor returns when the server no longer takes records from one on for
+// acknowledged, so that a Trim that follows cannot remove them.
+func (l *Log) awaitFloor(ctx context.Context, s *stream, from uint64) error {
+	for {
+		consumed, err := l.consumerInfo(ctx, s)
+		if err != nil || consumed.AckFloor.Stream < from {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the consumer to be at record %d: %w", from, unavailable(ctx.Err()))
+		case <-time.After(floorPoll):
+		}
+	}
 }
 
 // Trim makes room: of each lane that is more than half full it removes the records
