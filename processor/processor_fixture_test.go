@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long tests wait for what must happen.
-const patience = 60 * time.Second
+const patience = 90 * time.Second
 
 // pipeline is a log and a database of a test's own.
 type pipeline struct {

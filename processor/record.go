@@ -85,6 +85,7 @@ func sourceOf(batch []byte) *source {
 			from.tenant = string(value)
 		case batchReceived:
 			from.received, _ = protowire.ConsumeVarint(value)
+		default: // the events, and what a newer collector adds
 		}
 		batch = rest
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -76,6 +77,26 @@ func TestDocumentedLinksExist(t *testing.T) {
 				t.Errorf("%s: link to %s: %v", page, match[1], err)
 			}
 		}
+	}
+}
+
+// TestReadmeExampleBuilds builds the program in the README.
+func TestReadmeExampleBuilds(t *testing.T) {
+	t.Parallel()
+	_, rest, found := strings.Cut(read(t, filepath.Join(root, "README.md")), "```go\n")
+	program, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatal("no Go program in the README")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "example"), file)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -129,7 +129,7 @@ func (c *replayCmd) check(ctx context.Context, tally *replay.Tally, env environm
 		case equalSince.IsZero():
 			equalSince = time.Now()
 		case time.Since(equalSince) >= checkAgain:
-			_, err := fmt.Fprintf(env.stdout, "The rates equal the replay's own tally: %d opportunities, %d shown, %d events.\n",
+			_, err := fmt.Fprintf(env.stderr, "The rates equal the replay's own tally: %d opportunities, %d shown, %d events.\n",
 				tally.Total.Opportunities, tally.Total.Shown, tally.EventsTotal)
 			return err
 		}

@@ -42,15 +42,19 @@ func Open(ctx context.Context, dsn string, log *slog.Logger) (*DB, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
+	var last error
 	conn, err := backoff.Retry(ctx, func() (driver.Conn, error) {
 		conn, err := connect(ctx, options)
+		if err == nil || ctx.Err() == nil {
+			last = err
+		}
 		if err != nil && !unanswered(err) {
 			return nil, backoff.Permanent(err)
 		}
 		return conn, err
 	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(0))
 	if err != nil {
-		return nil, fmt.Errorf("open ClickHouse at %s: %w", strings.Join(options.Addr, ", "), err)
+		return nil, fmt.Errorf("open ClickHouse at %s: %w", strings.Join(options.Addr, ", "), errors.Join(last, ctx.Err()))
 	}
 	return &DB{conn: conn, log: log}, nil
 }

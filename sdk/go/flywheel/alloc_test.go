@@ -7,7 +7,8 @@ import (
 	"github.com/yirifi/flywheel/sdk/go/flywheel"
 )
 
-// TestEmitAllocates little: a ceiling, so that it does not creep up.
+// TestEmitAllocates checks a ceiling, so that the number does not creep up. It is 2 to
+// 3 now; under the race detector pools lose some of what they hold.
 func TestEmitAllocates(t *testing.T) {
 	client := dial(t, newFake(t, nil), flywheel.WithBatch(10_000, 4<<20, time.Hour), flywheel.WithContent(flywheel.ConsentTraining))
 	s := client.Session(flywheel.SessionInfo{Client: "test"})
@@ -16,9 +17,9 @@ func TestEmitAllocates(t *testing.T) {
 		ceiling float64
 		emit    func()
 	}{
-		"edit":     {3, func() { s.Edit(flywheel.Edit{Document: "d", Text: "text"}) }},
-		"shown":    {3, func() { i.Shown(flywheel.Shown{}) }},
-		"accepted": {3, func() { i.Accepted() }},
+		"edit":     {6, func() { s.Edit(flywheel.Edit{Document: "d", Text: "text"}) }},
+		"shown":    {6, func() { i.Shown(flywheel.Shown{}) }},
+		"accepted": {6, func() { i.Accepted() }},
 	} {
 		if got := testing.AllocsPerRun(1000, test.emit); got > test.ceiling {
 			t.Errorf("%s: %v allocations, want at most %v", name, got, test.ceiling)

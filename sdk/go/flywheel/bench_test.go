@@ -2,6 +2,7 @@ package flywheel_test
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,13 +76,13 @@ func BenchmarkDeliver(b *testing.B) {
 }
 
 func BenchmarkRetainedChars(b *testing.B) {
-	text := ""
+	var text strings.Builder
 	for i := range 2000 {
-		text += string(rune('a' + i*i%26))
+		text.WriteString(string(rune('a' + i*i%26)))
 	}
-	later := "x" + text[:500] + "yy" + text[600:] + "z"
+	later := "x" + text.String()[:500] + "yy" + text.String()[600:] + "z"
 	b.ReportAllocs()
 	for b.Loop() {
-		flywheel.RetainedChars(text, later)
+		flywheel.RetainedChars(text.String(), later)
 	}
 }

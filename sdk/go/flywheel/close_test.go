@@ -3,11 +3,14 @@ package flywheel_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 	"github.com/yirifi/flywheel/sdk/go/flywheel"
@@ -59,6 +62,40 @@ func TestFlushWaitsForWhatCameBefore(t *testing.T) {
 		selections(s, 3, 1)
 		synctest.Wait()
 		check(t, client, flywheel.Stats{Queued: 1, Sent: 4, Accepted: 4})
+	})
+}
+
+// TestFlushDoesNotMistakeLaterEvents: what was emitted after the call and is done with
+// first does not count for it.
+func TestFlushDoesNotMistakeLaterEvents(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, func(n int, req *flywheelv1.CollectStreamRequest) reply {
+			if n > 0 {
+				return take(req)
+			}
+			return reply{answer: &flywheelv1.CollectStreamResponse{
+				BatchId: req.GetBatchId(), RetryAfter: durationpb.New(10 * time.Second),
+				Rejected: []*flywheelv1.RejectedEvent{{Index: 0, Retryable: true}, {Index: 1, Retryable: true}},
+			}}
+		})
+		client := dial(t, f, flywheel.WithBatch(2, 1<<20, time.Second))
+		s := client.Session(flywheel.SessionInfo{})
+		selections(s, 0, 1)
+		pass(time.Second)
+		begun := time.Now()
+		flushed := make(chan time.Duration, 1)
+		go func() {
+			flush(t, client)
+			flushed <- time.Since(begun)
+		}()
+		synctest.Wait()
+		selections(s, 1, 2)
+		synctest.Wait()
+		check(t, client, flywheel.Stats{Queued: 2, Sent: 4, Accepted: 2})
+		if waited := <-flushed; waited < 8*time.Second {
+			t.Errorf("Flush returned after %s, with its events in the queue", waited)
+		}
 	})
 }
 
@@ -210,4 +247,34 @@ func everyMethod(i *flywheel.Interaction) {
 	i.NoAlternative()
 	i.Feedback(flywheel.Feedback{})
 	i.Outcome(flywheel.TaskMerged, "")
+}
+
+// explosive is a log handler that panics.
+type explosive struct{ slog.Handler }
+
+func (explosive) Enabled(context.Context, slog.Level) bool { return true }
+
+func (explosive) Handle(context.Context, slog.Record) error { panic("log") }
+
+// TestPanicEndsTheClientOnly: a panic in the background, here of the logger, does not
+// end the process. What is in the queue counts as dropped.
+func TestPanicEndsTheClientOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, func(_ int, req *flywheelv1.CollectStreamRequest) reply {
+			return reply{answer: &flywheelv1.CollectStreamResponse{
+				BatchId: req.GetBatchId(), Rejected: []*flywheelv1.RejectedEvent{{Index: 0}},
+			}}
+		})
+		client := dial(t, f, flywheel.WithLogger(slog.New(explosive{slog.DiscardHandler})))
+		s := client.Session(flywheel.SessionInfo{})
+		if err := client.Flush(t.Context()); !errors.Is(err, flywheel.ErrClosed) {
+			t.Errorf("Flush: %v, want ErrClosed", err)
+		}
+		s.End("")
+		if err := client.Close(t.Context()); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		check(t, client, flywheel.Stats{Sent: 1, Dropped: 2})
+	})
 }

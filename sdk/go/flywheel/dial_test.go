@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 )
 
 func TestLocal(t *testing.T) {
@@ -42,6 +43,7 @@ func TestTLSUnlessLocal(t *testing.T) {
 		"other machine":           {"dns:///collector.invalid:443", nil, handshake},
 		"other machine, insecure": {"passthrough:///collector.invalid:443", []Option{WithInsecure()}, preface},
 		"loopback":                {"passthrough:///127.0.0.1:7410", nil, preface},
+		"loopback, with TLS":      {"passthrough:///127.0.0.1:7410", []Option{WithTransportCredentials(credentials.NewTLS(nil))}, handshake},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -74,7 +76,9 @@ func TestTLSUnlessLocal(t *testing.T) {
 			if err := client.Close(ctx); err == nil {
 				t.Error("Close: nothing can have been delivered")
 			}
-			<-flushed
+			if err := <-flushed; err == nil {
+				t.Error("Flush: nothing can have been delivered")
+			}
 		})
 	}
 }

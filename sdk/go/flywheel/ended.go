@@ -26,17 +26,18 @@ type Ended struct {
 	Detail string
 }
 
-// Accepted: the user accepted all of it.
+// Accepted records that the user accepted all of it.
 func (i *Interaction) Accepted() { i.whole(OutcomeAccepted, DecidedByUser, "") }
 
-// AcceptedModified: the user accepted all of it after changing it, into finalText,
+// AcceptedModified records that the user accepted it after changing it into finalText,
 // which is content. All of the output counts as accepted; how much of it is left is
 // what [Interaction.Retained] tells.
 func (i *Interaction) AcceptedModified(finalText string) {
 	i.whole(OutcomeAcceptedModified, DecidedByUser, finalText)
 }
 
-// AutoAccepted: it was applied with no human judgement. It stays out of every rate.
+// AutoAccepted records that it was applied with no human judgement. It stays out of
+// every rate.
 func (i *Interaction) AutoAccepted() { i.whole(OutcomeAutoAccepted, DecidedByConfig, "") }
 
 // whole ends the interaction with all of the output accepted.
@@ -47,28 +48,29 @@ func (i *Interaction) whole(outcome Outcome, by DecisionSource, userText string)
 	i.Ended(Ended{Outcome: outcome, DecidedBy: by, AcceptedChars: i.chars, AcceptedLines: i.lines, UserText: userText})
 }
 
-// PartiallyAccepted: the user accepted a part of it. Chars (Unicode code points) and
+// PartiallyAccepted records that the user accepted a part of it. Chars (Unicode code points) and
 // lines are those of all partial acceptances of the interaction so far; call it each
 // time.
 func (i *Interaction) PartiallyAccepted(chars, lines uint32) {
 	i.Ended(Ended{Outcome: OutcomePartiallyAccepted, DecidedBy: DecidedByUser, AcceptedChars: chars, AcceptedLines: lines})
 }
 
-// Rejected: the user rejected it by an explicit act, which detail names, for example
-// "escape". The only outcome that counts as hidden.
+// Rejected records that the user rejected it by an explicit act, which detail names,
+// for example "escape". It is the only outcome that counts as hidden.
 func (i *Interaction) Rejected(detail string) {
 	i.Ended(Ended{Outcome: OutcomeRejected, DecidedBy: DecidedByUser, Detail: detail})
 }
 
-// Ignored: the user went on without it.
+// Ignored records that the user went on without it.
 func (i *Interaction) Ignored() { i.Ended(Ended{Outcome: OutcomeIgnored}) }
 
-// Superseded: a newer suggestion took its place; nil where it is not known which.
+// Superseded records that a newer suggestion took its place; nil where it is not known
+// which.
 func (i *Interaction) Superseded(by *Interaction) {
 	i.Ended(Ended{Outcome: OutcomeSuperseded, SupersededBy: by})
 }
 
-// Cancelled: it was withdrawn before the user could judge.
+// Cancelled records that it was withdrawn before the user could judge.
 func (i *Interaction) Cancelled() { i.Ended(Ended{Outcome: OutcomeCancelled}) }
 
 // Ended records a terminal outcome. When several are recorded, an acceptance beats a

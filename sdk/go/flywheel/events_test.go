@@ -99,17 +99,8 @@ func lived() []*flywheelv1.Event {
 		}
 	}
 	usual := dims(flywheel.ViewGhostText, flywheel.SourceNetwork)
-	content := func(c *flywheelv1.Content) *flywheelv1.Content {
-		c.Consent = flywheel.ConsentTraining
-		return c
-	}
 	user, none := flywheel.DecidedByUser, flywheelv1.DecisionSource_DECISION_SOURCE_UNSPECIFIED
-	ended := func(outcome flywheel.Outcome, by flywheel.DecisionSource, chars, lines uint32, detail string) *flywheelv1.Event_Ended {
-		return &flywheelv1.Event_Ended{Ended: &flywheelv1.Ended{
-			Outcome: outcome, DecidedBy: by, VisibleUs: 1_000_000, AcceptedChars: chars, AcceptedLines: lines, Detail: detail,
-		}}
-	}
-	return []*flywheelv1.Event{
+	return append([]*flywheelv1.Event{
 		{Payload: &flywheelv1.Event_SessionStarted{SessionStarted: &flywheelv1.SessionStarted{
 			Client: "acme", ClientVersion: "1.2", User: "u1", Repository: "r1", Platform: "linux/amd64",
 		}}},
@@ -155,6 +146,25 @@ func lived() []*flywheelv1.Event {
 		{Payload: ended(flywheel.OutcomeIgnored, none, 0, 0, "")},
 		{Payload: ended(flywheel.OutcomeSuperseded, none, 0, 0, "")},
 		{Payload: ended(flywheel.OutcomeCancelled, none, 0, 0, "")},
+	}, livedAfterwards()...)
+}
+
+// content is text that may be used for training.
+func content(c *flywheelv1.Content) *flywheelv1.Content {
+	c.Consent = flywheel.ConsentTraining
+	return c
+}
+
+// ended is an outcome of something that was visible for a second.
+func ended(outcome flywheel.Outcome, by flywheel.DecisionSource, chars, lines uint32, detail string) *flywheelv1.Event_Ended {
+	return &flywheelv1.Event_Ended{Ended: &flywheelv1.Ended{
+		Outcome: outcome, DecidedBy: by, VisibleUs: 1_000_000, AcceptedChars: chars, AcceptedLines: lines, Detail: detail,
+	}}
+}
+
+// livedAfterwards is the part of [lived] after the outcomes.
+func livedAfterwards() []*flywheelv1.Event {
+	return []*flywheelv1.Event{
 		{
 			Payload: &flywheelv1.Event_Alternative{Alternative: &flywheelv1.Alternative{SettleUs: 2_000_000, UserChars: 1}},
 			Content: content(&flywheelv1.Content{UserText: "é"}),

@@ -79,11 +79,15 @@ func (e *exporter) run(ctx context.Context) {
 	}
 }
 
-// recovered keeps a panic from ending the process.
+// recovered keeps a panic from ending the process. The client drops events from then
+// on.
 func (e *exporter) recovered() {
-	if p := recover(); p != nil {
-		e.warnings.log.Error("sending of events has ended", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+	p := recover()
+	if p == nil {
+		return
 	}
+	defer func() { _ = recover() }() // the logger may be what panics
+	e.warnings.log.Error("sending of events has ended", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 }
 
 // gather takes over what is sealed, seals the open batch when it is due, and says

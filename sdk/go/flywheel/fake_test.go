@@ -36,11 +36,11 @@ type received struct {
 }
 
 // reply is what the fake does about a batch: it answers, or ends the stream with an
-// error, or reads on without an answer, or hangs and reads no more.
+// error or without one, or reads on without an answer, or hangs and reads no more.
 type reply struct {
-	answer       *flywheelv1.CollectStreamResponse
-	err          error
-	silent, hang bool
+	answer            *flywheelv1.CollectStreamResponse
+	err               error
+	silent, hang, end bool
 }
 
 // fake is a collector that keeps what it gets and answers as a test wants. Its answer
@@ -54,7 +54,7 @@ type fake struct {
 	mu       sync.Mutex
 	listener *bufconn.Listener
 	server   *grpc.Server
-	served   chan error
+	served   chan struct{}
 	batches  []received
 	streams  int
 	raw      map[*flywheelv1.CollectStreamRequest][]byte
@@ -72,10 +72,16 @@ func newFake(t testing.TB, decide func(n int, req *flywheelv1.CollectStreamReque
 func (f *fake) start() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.listener, f.served = bufconn.Listen(1<<20), make(chan error, 1)
+	f.listener, f.served = bufconn.Listen(1<<20), make(chan struct{})
 	f.server = grpc.NewServer(grpc.ForceServerCodecV2(f), grpc.WaitForHandlers(true))
 	flywheelv1.RegisterCollectorServiceServer(f.server, f)
-	go func(srv *grpc.Server, lis net.Listener, served chan error) { served <- srv.Serve(lis) }(f.server, f.listener, f.served)
+	go serve(f.server, f.listener, f.served)
+}
+
+// serve serves until the server is stopped.
+func serve(server *grpc.Server, listener net.Listener, served chan<- struct{}) {
+	defer close(served)
+	_ = server.Serve(listener) // nil after Stop
 }
 
 // stop cuts every connection.
@@ -146,6 +152,8 @@ func (f *fake) CollectStream(stream grpc.BidiStreamingServer[flywheelv1.CollectS
 		case r.err != nil:
 			return r.err
 		case r.silent:
+		case r.end:
+			return nil
 		case r.hang:
 			<-stream.Context().Done()
 			return stream.Context().Err()

@@ -38,16 +38,15 @@ func withRetryInfo(t *testing.T, code codes.Code, after time.Duration) error {
 	return st.Err()
 }
 
-// TestRetryRepeatsTheBatch checks, for each way in which a batch can stay without an
-// acknowledgement, that it is sent again with the same id and bytes, not before the
-// given time, and then counts once.
-func TestRetryRepeatsTheBatch(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		first    func(t *testing.T, req *flywheelv1.CollectStreamRequest) reply
-		earliest time.Duration
-		latest   time.Duration
-	}{
+// mishap is a way in which a batch stays without an acknowledgement, and when it is to
+// be sent again.
+type mishap struct {
+	first            func(t *testing.T, req *flywheelv1.CollectStreamRequest) reply
+	earliest, latest time.Duration
+}
+
+func mishaps() map[string]mishap {
+	return map[string]mishap{
 		"unavailable": {
 			first: func(_ *testing.T, req *flywheelv1.CollectStreamRequest) reply {
 				return refused(req, codes.Unavailable, 0)
@@ -72,6 +71,10 @@ func TestRetryRepeatsTheBatch(t *testing.T) {
 			},
 			latest: 100 * time.Millisecond,
 		},
+		"stream ends": {
+			first:  func(*testing.T, *flywheelv1.CollectStreamRequest) reply { return reply{end: true} },
+			latest: 100 * time.Millisecond,
+		},
 		"stream fails with RetryInfo": {
 			first: func(t *testing.T, _ *flywheelv1.CollectStreamRequest) reply {
 				return reply{err: withRetryInfo(t, codes.ResourceExhausted, 9*time.Second)}
@@ -94,7 +97,15 @@ func TestRetryRepeatsTheBatch(t *testing.T) {
 			},
 			latest: 100 * time.Millisecond,
 		},
-	} {
+	}
+}
+
+// TestRetryRepeatsTheBatch checks, for each way in which a batch can stay without an
+// acknowledgement, that it is sent again with the same id and bytes, not before the
+// given time, and then counts once.
+func TestRetryRepeatsTheBatch(t *testing.T) {
+	t.Parallel()
+	for name, test := range mishaps() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -130,10 +141,10 @@ func TestReconnectInTheMidst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const events = 2000
 		f := newFake(t, func(n int, req *flywheelv1.CollectStreamRequest) reply {
-			switch {
-			case n%7 == 3:
+			switch n % 7 {
+			case 3:
 				return reply{err: status.Error(codes.Unavailable, "cut")}
-			case n%7 == 5:
+			case 5:
 				return reply{silent: true}
 			}
 			return take(req)

@@ -29,8 +29,8 @@ func (s *sink) serve(b *testing.B) {
 	s.listener = bufconn.Listen(1 << 20)
 	server := grpc.NewServer(grpc.ForceServerCodecV2(idCodec{}))
 	flywheelv1.RegisterCollectorServiceServer(server, s)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.listener) }()
+	served := make(chan struct{})
+	go serve(server, s.listener, served)
 	b.Cleanup(func() {
 		server.Stop()
 		<-served
