@@ -14,8 +14,6 @@ const (
 	// maxAckPending bounds the records that processors have and have not answered. At
 	// the usual half megabyte a record this is far more than they hold at a time.
 	maxAckPending = 1024
-	// prefetchMessages bounds the prefetch of small records.
-	prefetchMessages = 256
 	// pullExpiry is how long the server keeps a request for records; it shows that it
 	// is alive every pullHeartbeat. After two missed ones the request is repeated.
 	pullExpiry    = 10 * time.Second
@@ -158,7 +156,9 @@ func (l *Log) deliver(ctx context.Context, s *stream) (jetstream.MessagesContext
 		return nil, err
 	}
 	iterator, err := consumer.Messages(
-		jetstream.PullMaxMessagesWithBytesLimit(prefetchMessages, l.cfg.PrefetchBytes),
+		// Bounded by bytes only: with a bound on messages the client's queue is exactly as
+		// long, and drops a record where a status message of the server takes its place.
+		jetstream.PullMaxBytes(l.cfg.PrefetchBytes),
 		jetstream.PullExpiry(pullExpiry),
 		jetstream.PullHeartbeat(pullHeartbeat),
 		jetstream.WithMessagesErrOnMissingHeartbeat(false))

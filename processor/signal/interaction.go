@@ -159,7 +159,8 @@ func (b *Batch) retention(h *head, p *flywheelv1.Retention) error {
 	return nil
 }
 
-// feedback about no interaction is a step of the session.
+// feedback about no interaction is a step of the session. Its user_text is the
+// correction whether or not the event says that there is one.
 func (b *Batch) feedback(h *head, p *flywheelv1.Feedback) error {
 	var names naming
 	names.name(&thumbs, int32(p.GetThumb()))
