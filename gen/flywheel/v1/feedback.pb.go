@@ -446,8 +446,9 @@ type RatesRow struct {
 	Group []string `protobuf:"bytes,2,rep,name=group,proto3" json:"group,omitempty"`
 	// What was counted.
 	Counts *Counts `protobuf:"bytes,3,opt,name=counts,proto3" json:"counts,omitempty"`
-	// shown ÷ opportunities. Opportunities have no view kind: grouped or filtered
-	// by it, the denominator is 0.
+	// shown ÷ opportunities, each by its own dimensions. What a client knows only
+	// when it shows something, such as the view kind, its opportunities lack: grouped
+	// or filtered by that, the denominator does not belong to the numerator.
 	ShownRate *Rate `protobuf:"bytes,4,opt,name=shown_rate,json=shownRate,proto3" json:"shown_rate,omitempty"`
 	// (accepted + partially accepted + accepted modified) ÷ shown.
 	AcceptanceRate *Rate `protobuf:"bytes,5,opt,name=acceptance_rate,json=acceptanceRate,proto3" json:"acceptance_rate,omitempty"`
