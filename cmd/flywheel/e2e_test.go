@@ -124,20 +124,30 @@ func (u *up) stop(t *testing.T) {
 // kill kills the whole tree at once, as a power cut of the processes would.
 func (u *up) kill(t *testing.T) {
 	t.Helper()
-	children, err := exec.CommandContext(t.Context(), "pgrep", "-P", strconv.Itoa(u.cmd.Process.Pid)).Output()
-	if err != nil {
-		t.Fatalf("find the engine: %v", err)
-	}
-	for _, text := range append(strings.Fields(string(children)), strconv.Itoa(u.cmd.Process.Pid)) {
-		pid, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, pid := range append(u.children(t), u.cmd.Process.Pid) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 	}
 	<-u.done
+}
+
+// children are the processes that "up" has started: the engine.
+func (u *up) children(t *testing.T) []int {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "pgrep", "-P", strconv.Itoa(u.cmd.Process.Pid)).Output()
+	if err != nil {
+		t.Fatalf("find the engine: %v", err)
+	}
+	var pids []int
+	for _, text := range strings.Fields(string(out)) {
+		pid, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
 }
 
 // freeAddresses picks loopback addresses that nothing listens on.
@@ -282,6 +292,25 @@ func (u *up) opportunities(t *testing.T) uint64 {
 		n += row.GetCounts().GetOpportunities()
 	}
 	return n
+}
+
+// TestEngineEndsWithItsParent kills "up" alone: the engine must not live on.
+func TestEngineEndsWithItsParent(t *testing.T) {
+	t.Parallel()
+	u := newUp(t)
+	children := u.children(t)
+	if err := u.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-u.done
+	for _, pid := range children {
+		for deadline := time.Now().Add(patience); syscall.Kill(pid, 0) == nil; {
+			if time.Now().After(deadline) {
+				t.Fatalf("engine %d lives on", pid)
+			}
+		}
+	}
+	startUp(t, u.dir, u.collector, u.feedback).stop(t)
 }
 
 func TestSecondUpIsRefused(t *testing.T) {

@@ -3,6 +3,7 @@
 package warehouse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ type DB struct {
 
 // Open connects to the database of a DSN, which is made when it does not exist:
 // clickhouse://user:password@host1:9000,host2:9000/database, with the options of
-// clickhouse-go (secure=true for TLS). It waits some time for a server that does not
+// clickhouse-go (secure=true for TLS, max_open_conns, compress …). It waits some time for a server that does not
 // answer yet. Inserts are synchronous: when one returns, its rows are stored.
 func Open(ctx context.Context, dsn string, log *slog.Logger) (*DB, error) {
 	options, err := parse(dsn)
@@ -67,14 +68,16 @@ func parse(dsn string) (*clickhouse.Options, error) {
 	if options.Protocol != clickhouse.Native {
 		return nil, errors.New("read ClickHouse address: the native protocol is needed (clickhouse://host:9000 or, with TLS, clickhouse://host:9440?secure=true)")
 	}
-	options.MaxOpenConns = maxConnections
-	options.MaxIdleConns = maxConnections
-	options.DialTimeout = dialTimeout
-	options.ReadTimeout = readTimeout
+	options.MaxOpenConns = cmp.Or(options.MaxOpenConns, maxConnections)
+	options.MaxIdleConns = cmp.Or(options.MaxIdleConns, options.MaxOpenConns)
+	options.DialTimeout = cmp.Or(options.DialTimeout, dialTimeout)
+	options.ReadTimeout = cmp.Or(options.ReadTimeout, readTimeout)
 	if options.TLS == nil {
 		options.DialContext = dial
 	}
-	options.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
+	if options.Compression == nil {
+		options.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
+	}
 	options.ClientInfo.Products = append(options.ClientInfo.Products, struct{ Name, Version string }{Name: "flywheel", Version: "1"})
 	if options.Settings == nil {
 		options.Settings = clickhouse.Settings{}
