@@ -139,7 +139,7 @@ func (u *up) children(t *testing.T) []int {
 		t.Fatalf("find the engine: %v", err)
 	}
 	var pids []int
-	for _, text := range strings.Fields(string(out)) {
+	for text := range strings.FieldsSeq(string(out)) {
 		pid, err := strconv.Atoi(text)
 		if err != nil {
 			t.Fatal(err)
