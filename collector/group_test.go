@@ -18,8 +18,8 @@ import (
 	"github.com/yirifi/flywheel/internal/rpc"
 )
 
-// idle returns a collector that does not serve: a test hands it batches itself.
-func idle(tb testing.TB, log Publisher, change func(*Config)) *Collector {
+// newCollector returns a collector with changes to the defaults.
+func newCollector(tb testing.TB, log Publisher, change func(*Config)) *Collector {
 	tb.Helper()
 	cfg := DefaultConfig()
 	if change != nil {
@@ -29,6 +29,13 @@ func idle(tb testing.TB, log Publisher, change func(*Config)) *Collector {
 	if err != nil {
 		tb.Fatalf("New: %v", err)
 	}
+	return c
+}
+
+// idle returns a collector that does not serve: a test hands it batches itself.
+func idle(tb testing.TB, log Publisher, change func(*Config)) *Collector {
+	tb.Helper()
+	c := newCollector(tb, log, change)
 	tb.Cleanup(func() {
 		for _, lane := range c.lanes {
 			lane.wait()

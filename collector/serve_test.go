@@ -56,14 +56,7 @@ type running struct {
 // cleanly and hold no memory of any batch.
 func serve(tb testing.TB, log Publisher, change func(*Config)) *running {
 	tb.Helper()
-	cfg := DefaultConfig()
-	if change != nil {
-		change(&cfg)
-	}
-	c, err := New(cfg, log, slog.New(slog.DiscardHandler))
-	if err != nil {
-		tb.Fatalf("New: %v", err)
-	}
+	c := newCollector(tb, log, change)
 	var listen net.ListenConfig
 	lis, err := listen.Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
