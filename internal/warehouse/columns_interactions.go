@@ -30,24 +30,28 @@ type Interaction struct {
 	SessionID     uuid.UUID
 	Dimensions
 
-	Kind         string
-	GeneratedAt  int64
-	FirstTokenUs uint64
-	LatencyUs    uint64
-	PromptTokens uint32
-	CachedTokens uint32
-	OutputTokens uint32
-	OutputChars  uint32
-	OutputLines  uint32
-	MeanLogprob  *float32
+	Kind        string
+	GeneratedAt int64
+	// GeneratedSequence, ShownSequence and EndedSequence are Event.sequence.
+	GeneratedSequence uint64
+	FirstTokenUs      uint64
+	LatencyUs         uint64
+	PromptTokens      uint32
+	CachedTokens      uint32
+	OutputTokens      uint32
+	OutputChars       uint32
+	OutputLines       uint32
+	MeanLogprob       *float32
 
 	ShownAt        int64
+	ShownSequence  uint64
 	ShownLatencyUs uint64
 	NotShownAt     int64
 	NotShownReason string
 	VisibleUs      uint64
 
 	OutcomeRank   uint64
+	EndedSequence uint64
 	AcceptedChars uint32
 	AcceptedLines uint32
 	SupersededBy  uuid.UUID
@@ -81,6 +85,7 @@ func NewInteractions() *Interactions {
 		newColumn("session_id", func(r *row) uuid.UUID { return r.SessionID }),
 		newColumn("kind", func(r *row) string { return r.Kind }),
 		newColumn("generated_at", func(r *row) time.Time { return microTime(r.GeneratedAt) }),
+		newColumn("generated_sequence", func(r *row) uint64 { return r.GeneratedSequence }),
 		newColumn("first_token_us", func(r *row) uint64 { return r.FirstTokenUs }),
 		newColumn("latency_us", func(r *row) uint64 { return r.LatencyUs }),
 		newColumn("prompt_tokens", func(r *row) uint32 { return r.PromptTokens }),
@@ -90,11 +95,13 @@ func NewInteractions() *Interactions {
 		newColumn("output_lines", func(r *row) uint32 { return r.OutputLines }),
 		newColumn("mean_logprob", func(r *row) *float32 { return r.MeanLogprob }),
 		newColumn("shown_at", func(r *row) time.Time { return microTime(r.ShownAt) }),
+		newColumn("shown_sequence", func(r *row) uint64 { return r.ShownSequence }),
 		newColumn("shown_latency_us", func(r *row) uint64 { return r.ShownLatencyUs }),
 		newColumn("not_shown_at", func(r *row) time.Time { return microTime(r.NotShownAt) }),
 		newColumn("not_shown_reason", func(r *row) string { return r.NotShownReason }),
 		newColumn("visible_us", func(r *row) uint64 { return r.VisibleUs }),
 		newColumn("outcome_rank", func(r *row) uint64 { return r.OutcomeRank }),
+		newColumn("ended_sequence", func(r *row) uint64 { return r.EndedSequence }),
 		newColumn("accepted_chars", func(r *row) uint32 { return r.AcceptedChars }),
 		newColumn("accepted_lines", func(r *row) uint32 { return r.AcceptedLines }),
 		newColumn("superseded_by", func(r *row) uuid.UUID { return r.SupersededBy }),

@@ -15,6 +15,7 @@ type Opportunity struct {
 	Dimensions
 
 	RequestedAt          int64
+	RequestedSequence    uint64
 	NotProducedAt        int64
 	NotProducedReason    string
 	NotProducedDetail    string
@@ -33,6 +34,7 @@ func NewOpportunities() *Opportunities {
 		newColumn("opportunity_id", func(r *row) uuid.UUID { return r.ID }),
 		newColumn("session_id", func(r *row) uuid.UUID { return r.SessionID }),
 		newColumn("requested_at", func(r *row) time.Time { return microTime(r.RequestedAt) }),
+		newColumn("requested_sequence", func(r *row) uint64 { return r.RequestedSequence }),
 		newColumn("not_produced_at", func(r *row) time.Time { return microTime(r.NotProducedAt) }),
 		newColumn("not_produced_reason", func(r *row) string { return r.NotProducedReason }),
 		newColumn("not_produced_detail", func(r *row) string { return r.NotProducedDetail }),

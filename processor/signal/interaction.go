@@ -25,6 +25,7 @@ func (b *Batch) generated(h *head, p *flywheelv1.Generated) error {
 	}
 	raise(&row.Kind, kind)
 	raise(&row.GeneratedAt, h.at)
+	raise(&row.GeneratedSequence, h.event.GetSequence())
 	raise(&row.FirstTokenUs, micros(p.GetFirstTokenUs()))
 	raise(&row.LatencyUs, micros(p.GetLatencyUs()))
 	raise(&row.PromptTokens, p.GetPromptTokens())
@@ -51,6 +52,7 @@ func (b *Batch) shown(h *head, p *flywheelv1.Shown) error {
 	}
 	raiseDimensions(&row.Dimensions, &d)
 	raise(&row.ShownAt, h.at)
+	raise(&row.ShownSequence, h.event.GetSequence())
 	raise(&row.ShownLatencyUs, micros(p.GetLatencyUs()))
 	b.text(h, h.interaction)
 	return nil
@@ -106,6 +108,7 @@ func (b *Batch) ended(h *head, p *flywheelv1.Ended) error {
 		return err
 	}
 	raise(&row.OutcomeRank, outcomeClass(p.GetOutcome())<<62|latest(h.at, uint8(p.GetOutcome())))
+	raise(&row.EndedSequence, h.event.GetSequence())
 	raise(&row.VisibleUs, micros(p.GetVisibleUs()))
 	raise(&row.AcceptedChars, p.GetAcceptedChars())
 	raise(&row.AcceptedLines, p.GetAcceptedLines())

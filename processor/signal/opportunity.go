@@ -16,6 +16,7 @@ func (b *Batch) requested(h *head, p *flywheelv1.Requested) error {
 	}
 	raiseDimensions(&row.Dimensions, &d)
 	raise(&row.RequestedAt, h.at)
+	raise(&row.RequestedSequence, h.event.GetSequence())
 	if text := b.text(h, h.opportunity); text != nil {
 		raise(&text.Prompt, h.event.GetContent().GetPrompt())
 	}
