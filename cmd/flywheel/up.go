@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +53,10 @@ type addresses struct {
 	ClickHouse string `json:"clickhouse"`
 	Log        string `json:"log"`
 	PID        int    `json:"pid"`
+	// ClickHouseURL and NATSURL are how commands of the same user reach the stores,
+	// with password and token: the file is readable by that user only.
+	ClickHouseURL string `json:"clickhouse_url"`
+	NATSURL       string `json:"nats_url"`
 }
 
 func (a addresses) collector() string { return a.Collector }
@@ -97,28 +103,36 @@ func (c *upCmd) Run(ctx context.Context, env environment) (err error) {
 
 // runStores runs the roles on the two stores, and stops those after them.
 func (c *upCmd) runStores(ctx context.Context, env environment, unclean bool) (err error) {
-	db, closeStore, err := c.openStore(ctx, env.log)
+	store, err := c.openStore(ctx, env.log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeStore()) }()
+	defer func() { err = errors.Join(err, store.close()) }()
 	log, err := c.openLog(ctx, unclean, env.log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	return c.serve(ctx, env, log, db)
+	return c.serve(ctx, env, log, store)
+}
+
+// store is an open ClickHouse.
+type store struct {
+	*warehouse.DB
+
+	url   string
+	close func() error
 }
 
 // openStore starts the embedded engine, unless a ClickHouse is given, and opens it.
-func (c *upCmd) openStore(ctx context.Context, log *slog.Logger) (*warehouse.DB, func() error, error) {
+func (c *upCmd) openStore(ctx context.Context, log *slog.Logger) (*store, error) {
 	dsn := c.ClickHouseURL
 	stop := func() error { return nil }
 	if dsn == "" {
 		cfg := engine.Config{DataDir: filepath.Join(c.DataDir, "clickhouse"), Library: c.EngineLibrary, MemoryLimit: uint64(c.EngineMemory)}
 		eng, err := engine.Start(ctx, cfg, log)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		stop = func() error {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
@@ -129,15 +143,16 @@ func (c *upCmd) openStore(ctx context.Context, log *slog.Logger) (*warehouse.DB,
 	}
 	db, err := openStore(ctx, dsn, log)
 	if err != nil {
-		return nil, nil, errors.Join(err, stop())
+		return nil, errors.Join(err, stop())
 	}
-	return db, func() error { return errors.Join(db.Close(), stop()) }, nil
+	return &store{DB: db, url: dsn, close: func() error { return errors.Join(db.Close(), stop()) }}, nil
 }
 
 func (c *upCmd) openLog(ctx context.Context, unclean bool, log *slog.Logger) (*eventlog.Log, error) {
 	cfg := c.logSettings.config()
 	if c.NATSURL == "" {
-		cfg.Dir = logDir(c.DataDir)
+		// Other commands of the same user, such as replay-log, read the log too.
+		cfg.Dir, cfg.Listen, cfg.Token = logDir(c.DataDir), "127.0.0.1:0", rand.Text()
 	}
 	events, err := eventlog.Open(ctx, cfg, log)
 	if err != nil {
@@ -153,16 +168,16 @@ func (c *upCmd) openLog(ctx context.Context, unclean bool, log *slog.Logger) (*e
 }
 
 // serve runs the roles and reports where they listen.
-func (c *upCmd) serve(ctx context.Context, env environment, log *eventlog.Log, db *warehouse.DB) error {
+func (c *upCmd) serve(ctx context.Context, env environment, log *eventlog.Log, store *store) error {
 	col, err := collector.New(c.collectorSettings.config(), log, env.log)
 	if err != nil {
 		return usageError{err}
 	}
-	process, err := c.processorSettings.build(log, db, env)
+	process, err := c.processorSettings.build(log, store.DB, env)
 	if err != nil {
 		return err
 	}
-	fb, err := feedback.New(feedback.DefaultConfig(), db, env.log)
+	fb, err := feedback.New(feedback.DefaultConfig(), store.DB, env.log)
 	if err != nil {
 		return usageError{err}
 	}
@@ -174,7 +189,7 @@ func (c *upCmd) serve(ctx context.Context, env environment, log *eventlog.Log, d
 	if err != nil {
 		return errors.Join(err, events.Close())
 	}
-	if err := c.announce(env, events, queries); err != nil {
+	if err := c.announce(env, events, queries, store.url, cmp.Or(c.NATSURL, log.ServerURL())); err != nil {
 		return errors.Join(err, events.Close(), queries.Close())
 	}
 	return runRoles(ctx, func(ctx context.Context) error { return col.Serve(ctx, events) }, process,
@@ -202,10 +217,11 @@ func runRoles(ctx context.Context, collect, process, feedback func(context.Conte
 	return group.Wait()
 }
 
-func (c *upCmd) announce(env environment, events, queries net.Listener) error {
+func (c *upCmd) announce(env environment, events, queries net.Listener, clickHouseURL, natsURL string) error {
 	at := addresses{
 		Collector: events.Addr().String(), Feedback: queries.Addr().String(),
 		ClickHouse: "embedded", Log: "embedded", PID: os.Getpid(),
+		ClickHouseURL: clickHouseURL, NATSURL: natsURL,
 	}
 	if c.ClickHouseURL != "" {
 		at.ClickHouse = "--clickhouse-url"

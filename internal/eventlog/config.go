@@ -55,6 +55,8 @@ type Config struct {
 	// processes. A missing host means loopback, port 0 any free port. Empty: the log
 	// serves this process only, without any socket.
 	Listen string
+	// Token is what other processes must show to use Listen. Empty: nothing.
+	Token string
 
 	// Outcome, Trace and DeadLetter bound the streams.
 	Outcome, Trace, DeadLetter StreamLimits
@@ -129,6 +131,9 @@ func (c Config) validateEmbedded() (errs []error) {
 	if c.Replicas != 1 {
 		errs = append(errs, fmt.Errorf("replicas are %d: the embedded log holds exactly 1", c.Replicas))
 	}
+	if c.Token != "" && c.Listen == "" {
+		errs = append(errs, errors.New("a token is for a listen address: one is needed with it"))
+	}
 	if c.Listen != "" {
 		if _, _, err := c.listenAddress(); err != nil {
 			errs = append(errs, err)
@@ -140,6 +145,9 @@ func (c Config) validateEmbedded() (errs []error) {
 func (c Config) validateExternal() (errs []error) {
 	if c.Dir != "" {
 		errs = append(errs, errors.New("a folder is for the embedded log and contradicts a URL"))
+	}
+	if c.Token != "" {
+		errs = append(errs, errors.New("a token is for the embedded log: that of an external one is part of its URL"))
 	}
 	if c.Listen != "" {
 		errs = append(errs, errors.New("a listen address is for the embedded log and contradicts a URL"))

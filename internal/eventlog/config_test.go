@@ -36,9 +36,11 @@ func TestConfigValidate(t *testing.T) {
 		"external with what is for embedded": {external, func(c *Config) { c.Dir, c.Listen = "x", ":1" }, []string{
 			"a folder is for the embedded log", "a listen address is for the embedded log",
 		}},
-		"replicas":    {external, func(c *Config) { c.Replicas = 2 }, []string{"1, 3 or 5"}},
-		"bad URL":     {external, func(c *Config) { c.URL = "nats://a,http://b" }, []string{"not of the form"}},
-		"credentials": {external, func(c *Config) { c.Credentials = filepath.Join(t.TempDir(), "none") }, []string{"read credentials"}},
+		"token without address": {config("x"), func(c *Config) { c.Token = "y" }, []string{"a token is for a listen address"}},
+		"token of an external":  {external, func(c *Config) { c.Token = "y" }, []string{"part of its URL"}},
+		"replicas":              {external, func(c *Config) { c.Replicas = 2 }, []string{"1, 3 or 5"}},
+		"bad URL":               {external, func(c *Config) { c.URL = "nats://a,http://b" }, []string{"not of the form"}},
+		"credentials":           {external, func(c *Config) { c.Credentials = filepath.Join(t.TempDir(), "none") }, []string{"read credentials"}},
 		"keep": {config("x"), func(c *Config) { c.Trace.MaxAge = time.Hour; c.KeepProcessed = time.Hour }, []string{
 			"below the maximum age",
 		}},

@@ -45,7 +45,7 @@ func (l *Log) connect(purpose string) (*connection, error) {
 		}),
 	}
 	if l.server != nil {
-		opts = append(opts, nats.InProcessServer(l.server))
+		opts = append(opts, nats.InProcessServer(l.server), nats.Token(l.cfg.Token))
 	}
 	if l.cfg.Credentials != "" {
 		opts = append(opts, nats.UserCredentials(l.cfg.Credentials))

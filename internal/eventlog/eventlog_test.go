@@ -177,6 +177,27 @@ func TestServeOthers(t *testing.T) {
 	waitPending(t, server, Outcome, 4)
 }
 
+func TestTokenKeepsStrangersOut(t *testing.T) {
+	t.Parallel()
+	cfg := config(t.TempDir())
+	cfg.Listen, cfg.Token = "127.0.0.1:0", "secret"
+	server := open(t, cfg)
+	friend := config("")
+	friend.URL = server.ServerURL()
+	if err := open(t, friend).Publish(t.Context(), Outcome, []byte("x")); err != nil {
+		t.Errorf("with the token: %v", err)
+	}
+	for _, user := range []string{"", "wrong@"} {
+		stranger := config("")
+		stranger.URL = strings.Replace(server.ServerURL(), "secret@", user, 1)
+		if log, err := Open(t.Context(), stranger, slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("opened with %q", user)
+			_ = log.Close()
+		}
+	}
+	waitPending(t, server, Outcome, 1)
+}
+
 // fill publishes records of 64 KiB until the lane is full.
 func fill(t *testing.T, log *Log, lane Lane) (stored int) {
 	t.Helper()

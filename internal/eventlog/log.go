@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,13 +85,16 @@ func (l *Log) streams() []*stream {
 // MaxRecordBytes is the size of the largest record that [Log.Publish] takes.
 func (l *Log) MaxRecordBytes() int { return l.maxRecord }
 
-// ServerURL is the URL at which other processes reach the embedded log, empty when
-// it does not listen.
+// ServerURL is the URL at which other processes reach the embedded log, with the
+// token as its user. It is empty when the log does not listen.
 func (l *Log) ServerURL() string {
 	if l.server == nil || !l.server.listens {
 		return ""
 	}
-	return l.server.ClientURL()
+	if l.cfg.Token == "" {
+		return l.server.ClientURL()
+	}
+	return strings.Replace(l.server.ClientURL(), "://", "://"+url.QueryEscape(l.cfg.Token)+"@", 1)
 }
 
 // Health returns nil when the log is able to store and deliver. An embedded log that

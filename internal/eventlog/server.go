@@ -108,7 +108,7 @@ func serverOptions(cfg Config) (*server.Options, error) {
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
-	opts.Host, opts.Port = host, port
+	opts.Host, opts.Port, opts.Authorization = host, port, cfg.Token
 	return opts, nil
 }
 
