@@ -73,17 +73,17 @@ func DefaultDefinition() Definition {
 		Window:     time.Hour,
 		FastReject: 2 * time.Second,
 		Weights: Weights{
-			Accepted:          4000,
-			AcceptedModified:  3000,
+			Accepted:          3000,
+			AcceptedModified:  2000,
 			PartiallyAccepted: 3000,
 			Rejected:          -4000,
 			RejectedFast:      -3000,
-			Retention:         3000,
+			Retention:         4000,
 			Delays:            [7]uint32{0, 1, 1, 2, 2, 2, 4},
 			Kept:              2000,
 			Thumb:             3000,
 			Rating:            3000,
-			TaskResults:       [9]int32{2000, -2000, 500, -1000, 1000, 2000, -4000, 3000, -3000},
+			TaskResults:       [9]int32{2000, -2000, 500, -1000, 1000, 2000, -6000, 3000, -3000},
 		},
 	}
 }

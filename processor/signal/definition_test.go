@@ -37,6 +37,7 @@ type signalRow struct {
 	Task          int64     `ch:"task_part"`
 	Total         int64     `ch:"reward_e4"`
 	Reward        float64   `ch:"reward"`
+	SettlesAt     time.Time `ch:"settles_at"`
 }
 
 func (s *store) signals(t *testing.T, tenant string) []signalRow {
@@ -44,7 +45,7 @@ func (s *store) signals(t *testing.T, tenant string) []signalRow {
 	var rows []signalRow
 	err := s.db.Conn().Select(t.Context(), &rows, `
 		SELECT definition, interaction_id, toString(label) AS label, outcome_part, retention_part, kept_part, feedback_part,
-			task_part, reward_e4, reward
+			task_part, reward_e4, reward, settles_at
 		FROM training_signals WHERE tenant = ? ORDER BY definition, interaction_id`, tenant)
 	if err != nil {
 		t.Fatal(err)
@@ -77,15 +78,19 @@ func TestDefinitionIsTheSameInSQL(t *testing.T) {
 	for _, got := range signals {
 		row := rows[got.InteractionID]
 		d := definitions()[got.Definition-1]
-		reward := d.Reward(row)
-		want := signalRow{
-			Definition: d.Version, InteractionID: row.ID, Label: label(d.Label(row)),
-			Outcome: reward.Outcome, Retention: reward.Retention, Kept: reward.Kept, Feedback: reward.Feedback, Task: reward.Task,
-			Total: reward.Total, Reward: float64(reward.Total) / 10000,
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(signalOf(&d, row), got); diff != "" {
 			t.Fatalf("definition %d, %+v (-Go +SQL):\n%s", d.Version, row, diff)
 		}
+	}
+}
+
+// signalOf computes the signal of a merged interaction in Go.
+func signalOf(d *signal.Definition, row *warehouse.Interaction) signalRow {
+	reward := d.Reward(row)
+	return signalRow{
+		Definition: d.Version, InteractionID: row.ID, Label: label(d.Label(row)),
+		Outcome: reward.Outcome, Retention: reward.Retention, Kept: reward.Kept, Feedback: reward.Feedback, Task: reward.Task,
+		Total: reward.Total, Reward: float64(reward.Total) / 10000, SettlesAt: warehouse.TimeOf(row.ID).Add(d.Window).UTC(),
 	}
 }
 
@@ -153,9 +158,9 @@ func TestRewards(t *testing.T) {
 		{"ignored", warehouse.Interaction{OutcomeRank: 6}, 0},
 		{"superseded", warehouse.Interaction{OutcomeRank: 7}, 0},
 		{"auto accepted", warehouse.Interaction{OutcomeRank: 4, OutputChars: 9, AcceptedChars: 9, RetainedChars: [7]uint32{10, 10}}, 0},
-		{"accepted, retention not measured", accepted, 4000},
+		{"accepted, retention not measured", accepted, 3000},
 		{"accepted and kept", kept, 9000},
-		{"accepted and removed", removed, 1000},
+		{"accepted and removed", removed, -1000},
 		{"half accepted", half, 1500},
 		{"rejected after thought", slow, -4000},
 		{"rejected at once", fast, -6700},

@@ -94,6 +94,35 @@ func rowsOf(columns warehouse.Columns) []map[string]any {
 	return rows
 }
 
+// signals writes the labels and rewards under the default definition.
+func (r *rendering) signals(sc *scenario, rows []signalRow) {
+	var blocks []string
+	for _, row := range rows {
+		var parts []string
+		for _, part := range []struct {
+			name  string
+			value int64
+		}{{"outcome", row.Outcome}, {"retention", row.Retention}, {"kept", row.Kept}, {"feedback", row.Feedback}, {"task", row.Task}} {
+			if part.value != 0 {
+				parts = append(parts, fmt.Sprintf("%s %v", part.name, float64(part.value)/10000))
+			}
+		}
+		reward := fmt.Sprint(row.Reward)
+		if len(parts) > 0 {
+			reward += " = " + strings.Join(parts, " + ")
+		}
+		if row.Total != row.Outcome+row.Retention+row.Kept+row.Feedback+row.Task {
+			reward += ", cut"
+		}
+		blocks = append(blocks, fmt.Sprintf("  %-20s %s\n  %-20s %s\n  %-20s %s\n  %-20s %s\n",
+			"interaction", sc.names[row.InteractionID], "label", row.Label, "reward", reward, "settles_at", since(row.SettlesAt)))
+	}
+	slices.Sort(blocks)
+	for _, block := range blocks {
+		fmt.Fprintf(r, "\nsignal\n%s", block)
+	}
+}
+
 // table writes a table's rows in the order of their ids' times and names. Equal rows
 // are written once: they replace each other in the table.
 func (r *rendering) table(sc *scenario, t table, rows []map[string]any) {

@@ -19,18 +19,19 @@ import (
 	"github.com/yirifi/flywheel/processor/signal"
 )
 
-// update rewrites the rows in the scenario files from what the code does.
-var update = flag.Bool("update", false, "rewrite the rows of testdata/*.txt")
+// update rewrites the signals and rows in the scenario files from what the code does.
+var update = flag.Bool("update", false, "rewrite what the events of testdata/*.txt give")
 
 func TestMain(m *testing.M) { enginetest.Main(m) }
 
 // TestScenarios runs every file of testdata (see the README there). Its events must
 // give the same rows combined in order, combined in any other order and more than
-// once, and stored one by one and merged by ClickHouse.
+// once, and stored one by one and merged by ClickHouse; and the same signals computed
+// in Go and by the view.
 func TestScenarios(t *testing.T) {
 	t.Parallel()
 	paths, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(paths) < 15 {
+	if err != nil || len(paths) < 30 {
 		t.Fatalf("%d scenarios, error %v", len(paths), err)
 	}
 	store := openStore(t)
@@ -47,16 +48,16 @@ func runScenario(t *testing.T, s *store, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, want, found := bytes.Cut(file, []byte("\nrows\n"))
+	head, want, found := bytes.Cut(file, []byte("\ngives\n"))
 	if !found {
-		t.Fatal("there is no line 'rows'")
+		t.Fatal("there is no line 'gives'")
 	}
 	sc := parseScenario(t, string(head))
 	tenant := filepath.Base(path)
 
 	got := sc.combined(t, s, tenant, sc.events)
 	if *update {
-		if err := os.WriteFile(path, []byte(string(head)+"\nrows\n"+got), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(string(head)+"\ngives\n"+got), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	} else if diff := cmp.Diff(string(want), got); diff != "" {
@@ -86,12 +87,23 @@ func (sc *scenario) combined(t *testing.T, s *store, tenant string, events []nam
 		}
 	}
 	var r rendering
+	definition := signal.DefaultDefinition()
+	r.signals(sc, signalsOf(&definition, batch.Interactions))
 	for _, table := range s.tables {
 		columns := table.columns(&batch)
 		r.table(sc, table, rowsOf(columns))
 	}
 	r.refused(refused)
 	return r.String()
+}
+
+// signalsOf computes the signals of merged interactions in Go.
+func signalsOf(d *signal.Definition, interactions []warehouse.Interaction) []signalRow {
+	var rows []signalRow
+	for i := range interactions {
+		rows = append(rows, signalOf(d, &interactions[i]))
+	}
+	return rows
 }
 
 // merged stores each event's partial rows with an insert of their own, backwards, and
@@ -111,6 +123,7 @@ func (sc *scenario) merged(t *testing.T, s *store, tenant string) string {
 		}
 	}
 	var r rendering
+	r.signals(sc, s.signals(t, tenant))
 	for _, table := range s.tables {
 		r.table(sc, table, s.read(t, table.name, tenant))
 	}
