@@ -9,6 +9,9 @@ import (
 	"log/slog"
 	"net"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 	"github.com/yirifi/flywheel/internal/rpc"
 	"github.com/yirifi/flywheel/internal/warehouse"
@@ -32,25 +35,30 @@ func New(cfg Config, db *warehouse.DB, log *slog.Logger) (*Feedback, error) {
 }
 
 // Serve answers queries on lis, which it closes, until ctx ends and the queries in
-// hand are answered. It must be called once.
-func (f *Feedback) Serve(ctx context.Context, lis net.Listener) error {
+// hand are answered. The server also has the services that others register. It must be
+// called once.
+func (f *Feedback) Serve(ctx context.Context, lis net.Listener, others ...func(grpc.ServiceRegistrar)) error {
 	srv := rpc.NewServer(f.log)
 	flywheelv1.RegisterFeedbackServiceServer(srv, f)
+	for _, register := range others {
+		register(srv)
+	}
 	return rpc.Serve(ctx, srv, lis, f.cfg.Grace)
 }
 
 // GetRates implements [flywheelv1.FeedbackServiceServer].
 func (f *Feedback) GetRates(ctx context.Context, req *flywheelv1.GetRatesRequest) (*flywheelv1.GetRatesResponse, error) {
 	q, violations := newQuery(req)
-	if err := violations.err(); err != nil {
+	violations = append(violations, checkStages(req.GetModelStages())...)
+	if err := violations.Err(); err != nil {
 		return nil, err
 	}
-	found, err := f.ask(ctx, q)
+	found, err := f.ask(ctx, q, req.GetModelStages())
 	if err != nil {
 		return nil, err
 	}
-	resp := &flywheelv1.GetRatesResponse{SettledAt: settledAt(found)}
-	for _, row := range found {
+	resp := &flywheelv1.GetRatesResponse{SettledAt: settledAt(found.rows), Models: found.models}
+	for _, row := range found.rows {
 		resp.Rows = append(resp.Rows, row.rates())
 	}
 	return resp, nil
@@ -60,34 +68,56 @@ func (f *Feedback) GetRates(ctx context.Context, req *flywheelv1.GetRatesRequest
 func (f *Feedback) GetRatesOverTime(ctx context.Context, req *flywheelv1.GetRatesOverTimeRequest) (*flywheelv1.GetRatesOverTimeResponse, error) {
 	q, violations := newQuery(req)
 	violations = append(violations, q.divide(req.GetBucketWidth(), f.cfg.MaxBuckets)...)
-	if err := violations.err(); err != nil {
+	violations = append(violations, checkStages(req.GetModelStages())...)
+	if err := violations.Err(); err != nil {
 		return nil, err
 	}
-	found, err := f.ask(ctx, q)
+	found, err := f.ask(ctx, q, req.GetModelStages())
 	if err != nil {
 		return nil, err
 	}
-	resp := &flywheelv1.GetRatesOverTimeResponse{SettledAt: settledAt(found)}
-	for _, row := range found {
+	resp := &flywheelv1.GetRatesOverTimeResponse{SettledAt: settledAt(found.rows), Models: found.models}
+	for _, row := range found.rows {
 		resp.Rows = append(resp.Rows, row.ratesAt())
 	}
 	return resp, nil
 }
 
-// ask runs a query for the tenant of the call. Its errors are gRPC statuses.
-func (f *Feedback) ask(ctx context.Context, q query) ([]*counted, error) {
+// answer is what a query found.
+type answer struct {
+	rows []*counted
+	// models are those of the rows' models that are registered.
+	models map[string]*flywheelv1.Model
+}
+
+// ask runs a query, restricted to models at some stages if there are any, for the
+// tenant of the call. Its errors are gRPC statuses.
+func (f *Feedback) ask(ctx context.Context, q query, stages []flywheelv1.ModelStage) (answer, error) {
 	tenant, err := rpc.Tenant(ctx)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, f.cfg.QueryTimeout)
 	defer cancel()
-	found, err := q.run(bounded, f.db.Conn(), tenant, f.cfg.MaxRows+1)
-	switch {
-	case err != nil:
-		return nil, f.failed(ctx, bounded, err)
-	case len(found) > f.cfg.MaxRows:
-		return nil, tooManyRows(f.cfg.MaxRows)
+	found, err := f.find(bounded, tenant, q, stages)
+	if _, ours := status.FromError(err); !ours {
+		return answer{}, f.failed(ctx, bounded, err)
 	}
-	return found, nil
+	return found, err
+}
+
+func (f *Feedback) find(ctx context.Context, tenant string, q query, stages []flywheelv1.ModelStage) (found answer, err error) {
+	if len(stages) > 0 {
+		if q, err = f.atStages(ctx, tenant, q, stages); err != nil {
+			return answer{}, err
+		}
+	}
+	if found.rows, err = q.run(ctx, f.db.Conn(), tenant, f.cfg.MaxRows+1); err != nil {
+		return answer{}, err
+	}
+	if len(found.rows) > f.cfg.MaxRows {
+		return answer{}, tooManyRows(f.cfg.MaxRows)
+	}
+	found.models, err = f.registered(ctx, tenant, q, found.rows)
+	return found, err
 }

@@ -58,7 +58,7 @@ func Definitions(ctx context.Context, db *warehouse.DB) (all []signal.Definition
 	return all, rows.Err()
 }
 
-// ErrExists: there is another definition of that version.
+// ErrExists says that there is another definition of that version.
 var ErrExists = errors.New("a definition never changes, and there is another one of this version")
 
 // AddDefinition stores a definition, which training_signals then also uses. Adding one

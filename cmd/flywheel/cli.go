@@ -20,14 +20,16 @@ type cli struct {
 	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least severe log lines to write (${enum})."`
 	LogFormat string `enum:"text,json" default:"text" help:"Form of log lines on standard error (${enum})."`
 
-	Up        upCmd        `cmd:"" help:"Run everything on this machine: log, collector, processor, feedback and, unless --clickhouse-url is given, ClickHouse."`
-	Collector collectorCmd `cmd:"" help:"Run the collector: events in over gRPC, into the log."`
-	Processor processorCmd `cmd:"" help:"Run the processor and the settler: from the log into ClickHouse, and rates from there."`
-	Feedback  feedbackCmd  `cmd:"" help:"Run the feedback service: rates out over gRPC."`
-	Log       logCmd       `cmd:"" help:"Run the event log alone: a NATS JetStream server that syncs before it acknowledges."`
-	Replay    replayCmd    `cmd:"" help:"Retype real source code with small language models as suggesting agents, and send what happens."`
-	Rates     ratesCmd     `cmd:"" help:"Show acceptance, hide and other rates."`
-	Version   versionCmd   `cmd:"" help:"Show the version."`
+	Up         upCmd         `cmd:"" help:"Run everything on this machine: log, collector, processor, feedback and, unless --clickhouse-url is given, ClickHouse."`
+	Collector  collectorCmd  `cmd:"" help:"Run the collector: events in over gRPC, into the log."`
+	Processor  processorCmd  `cmd:"" help:"Run the processor and the settler: from the log into ClickHouse, and rates from there."`
+	Feedback   feedbackCmd   `cmd:"" help:"Run the feedback service, rates out over gRPC, and the registry of models and definitions."`
+	Log        logCmd        `cmd:"" help:"Run the event log alone: a NATS JetStream server that syncs before it acknowledges."`
+	Replay     replayCmd     `cmd:"" help:"Retype real source code with small language models as suggesting agents, and send what happens."`
+	Rates      ratesCmd      `cmd:"" help:"Show acceptance, hide and other rates."`
+	Model      modelCmd      `cmd:"" help:"Register models: where they come from and how far they are."`
+	Definition definitionCmd `cmd:"" help:"List, add and compare the definitions of labels and rewards."`
+	Version    versionCmd    `cmd:"" help:"Show the version."`
 }
 
 // command is what every subcommand implements.
@@ -76,7 +78,7 @@ func parse(args []string, stdout, stderr io.Writer) (*app, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Vars{
 			"dataDir": defaultDataDir, "listen": defaultListen, "feedbackListen": defaultFeedbackListen,
-			"dimensions": strings.Join(dimensionNames(), ", "),
+			"dimensions": strings.Join(dimensionNames(), ", "), "stages": strings.Join(stageNames(), ", "),
 		},
 	)
 	if err != nil {

@@ -36,7 +36,7 @@ func read(t *testing.T, path string) string {
 // documents is one that the program understands.
 func TestDocumentedCommandsParse(t *testing.T) {
 	t.Parallel()
-	line := regexp.MustCompile(`(?m)^\s*(?:\./bin/|\$ )?flywheel ([a-z][^#|\n]*)`)
+	line := regexp.MustCompile(`(?m)^\s*(?:\./bin/|\$ )?flywheel ([a-z][^#|>\n]*)`)
 	found := 0
 	for _, page := range documents(t) {
 		for _, match := range line.FindAllStringSubmatch(fenced(read(t, page)), -1) {

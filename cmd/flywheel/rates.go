@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -62,14 +63,29 @@ func (s feedbackSettings) call(ctx context.Context) (context.Context, context.Ca
 
 type ratesCmd struct {
 	feedbackSettings
-	GroupBy []string      `default:"model" placeholder:"DIMENSION" help:"Dimensions to group by, comma separated: ${dimensions}. 'none' for one row over everything."`
-	Filter  []string      `sep:"none" placeholder:"DIMENSION=VALUE|VALUE" help:"Keep only these values of a dimension. Can be repeated."`
-	Since   time.Duration `default:"168h" help:"How far back to look."`
-	From    time.Time     `placeholder:"TIME" help:"Start (RFC 3339), instead of --since."`
-	To      time.Time     `placeholder:"TIME" help:"End (RFC 3339). Unset: now."`
-	Every   time.Duration `placeholder:"WIDTH" help:"One row per time bucket of this width, whole minutes."`
-	Format  string        `enum:"table,json,csv" default:"table" help:"Form of the output (${enum})."`
-	Watch   bool          `help:"Show the rates again and again until Ctrl-C."`
+	GroupBy    []string     `default:"model" placeholder:"DIMENSION" help:"Dimensions to group by, comma separated: ${dimensions}. 'none' for one row over everything."`
+	Filter     []string     `sep:"none" placeholder:"DIMENSION=VALUE|VALUE" help:"Keep only these values of a dimension. Can be repeated."`
+	ModelStage []modelStage `placeholder:"STAGE" help:"Keep only models that are registered at these stages, comma separated: ${stages}."`
+	timeRange
+	Every  time.Duration `placeholder:"WIDTH" help:"One row per time bucket of this width, whole minutes."`
+	Format string        `enum:"table,json,csv" default:"table" help:"Form of the output (${enum})."`
+	Watch  bool          `help:"Show the rates again and again until Ctrl-C."`
+}
+
+// timeRange says which interactions to look at, by their start.
+type timeRange struct {
+	Since time.Duration `default:"168h" help:"How far back to look."`
+	From  time.Time     `placeholder:"TIME" help:"Start (RFC 3339), instead of --since."`
+	To    time.Time     `placeholder:"TIME" help:"End (RFC 3339). Unset: now."`
+}
+
+// window is the time range as of now.
+func (r timeRange) window() window {
+	w := window{from: r.From, to: r.To}
+	if w.from.IsZero() {
+		w.from = time.Now().Add(-r.Since)
+	}
+	return w
 }
 
 // Run shows the rates once, or again and again.
@@ -100,23 +116,14 @@ func (c *ratesCmd) Run(ctx context.Context, env environment) error {
 }
 
 func (c *ratesCmd) show(ctx context.Context, client flywheelv1.FeedbackServiceClient, query *ratesQuery, w io.Writer, before string) error {
-	rows, err := query.ask(ctx, c.feedbackSettings, client, c.window())
+	found, err := query.ask(ctx, c.feedbackSettings, client, c.window())
 	if err != nil {
 		return err
 	}
 	if _, err := io.WriteString(w, before); err != nil {
 		return fmt.Errorf("write rates: %w", err)
 	}
-	return writeRates(w, c.Format, query.names, rows)
-}
-
-// window is the time range asked for, as of now.
-func (c *ratesCmd) window() window {
-	w := window{from: c.From, to: c.To}
-	if w.from.IsZero() {
-		w.from = time.Now().Add(-c.Since)
-	}
-	return w
+	return writeRates(w, c.Format, query, found)
 }
 
 func (c *ratesCmd) query() (*ratesQuery, error) {
@@ -126,7 +133,11 @@ func (c *ratesCmd) query() (*ratesQuery, error) {
 	if c.Every%time.Minute != 0 || c.Every < 0 {
 		return nil, fmt.Errorf("--every %s: whole minutes are needed", c.Every)
 	}
-	query := &ratesQuery{every: c.Every}
+	filters, err := parseFilters(c.Filter)
+	if err != nil {
+		return nil, err
+	}
+	query := &ratesQuery{filters: filters, stages: stages(c.ModelStage), every: c.Every}
 	for _, name := range c.GroupBy {
 		if name == "none" && len(c.GroupBy) == 1 {
 			break
@@ -138,7 +149,13 @@ func (c *ratesCmd) query() (*ratesQuery, error) {
 		query.groupBy = append(query.groupBy, dimension)
 		query.names = append(query.names, name)
 	}
-	for _, text := range c.Filter {
+	return query, nil
+}
+
+// parseFilters parses the values of --filter.
+func parseFilters(texts []string) ([]*flywheelv1.Filter, error) {
+	var filters []*flywheelv1.Filter
+	for _, text := range texts {
 		name, values, found := strings.Cut(text, "=")
 		if !found {
 			return nil, fmt.Errorf("--filter %q: DIMENSION=VALUE is needed", text)
@@ -147,9 +164,9 @@ func (c *ratesCmd) query() (*ratesQuery, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--filter: %w", err)
 		}
-		query.filters = append(query.filters, &flywheelv1.Filter{Dimension: dimension, Values: strings.Split(values, "|")})
+		filters = append(filters, &flywheelv1.Filter{Dimension: dimension, Values: strings.Split(values, "|")})
 	}
-	return query, nil
+	return filters, nil
 }
 
 // window is a time range; a zero to means no end.
@@ -170,30 +187,50 @@ type ratesQuery struct {
 	groupBy []flywheelv1.Dimension
 	names   []string
 	filters []*flywheelv1.Filter
+	stages  []flywheelv1.ModelStage
 	every   time.Duration
 }
 
-// ask gets the rows of a time range.
-func (q *ratesQuery) ask(ctx context.Context, s feedbackSettings, client flywheelv1.FeedbackServiceClient, w window) ([]*flywheelv1.RatesRow, error) {
+// foundRates are rows, and those of their models that are registered.
+type foundRates struct {
+	rows   []*flywheelv1.RatesRow
+	models map[string]*flywheelv1.Model
+}
+
+// ask gets the rates of a time range.
+func (q *ratesQuery) ask(ctx context.Context, s feedbackSettings, client flywheelv1.FeedbackServiceClient, w window) (foundRates, error) {
 	ctx, cancel := s.call(ctx)
 	defer cancel()
 	from, to := w.stamps()
 	if q.every == 0 {
-		resp, err := client.GetRates(ctx, &flywheelv1.GetRatesRequest{From: from, To: to, GroupBy: q.groupBy, Filters: q.filters})
-		return resp.GetRows(), askError(s, err)
+		resp, err := client.GetRates(ctx, &flywheelv1.GetRatesRequest{
+			From: from, To: to, GroupBy: q.groupBy, Filters: q.filters, ModelStages: q.stages,
+		})
+		return foundRates{resp.GetRows(), resp.GetModels()}, askError(s, err)
 	}
 	resp, err := client.GetRatesOverTime(ctx, &flywheelv1.GetRatesOverTimeRequest{
-		From: from, To: to, GroupBy: q.groupBy, Filters: q.filters, BucketWidth: durationpb.New(q.every),
+		From: from, To: to, GroupBy: q.groupBy, Filters: q.filters, ModelStages: q.stages, BucketWidth: durationpb.New(q.every),
 	})
-	return resp.GetRows(), askError(s, err)
+	return foundRates{resp.GetRows(), resp.GetModels()}, askError(s, err)
 }
 
+// askError says what the service said, with every field that was wrong.
 func askError(s feedbackSettings, err error) error {
 	if err == nil {
 		return nil
 	}
 	st := status.Convert(err)
-	return fmt.Errorf("ask feedback service at %s: %s (%s)", s.address(), st.Message(), st.Code())
+	text := st.Message()
+	for _, detail := range st.Details() {
+		if bad, ok := detail.(*errdetails.BadRequest); ok && len(bad.GetFieldViolations()) > 1 {
+			var all []string
+			for _, violation := range bad.GetFieldViolations() {
+				all = append(all, violation.GetField()+": "+violation.GetDescription())
+			}
+			text = strings.Join(all, "; ")
+		}
+	}
+	return fmt.Errorf("ask feedback service at %s: %s (%s)", s.address(), text, st.Code())
 }
 
 // dimensionNames lists the dimensions by the names that users write.

@@ -4,12 +4,14 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 )
@@ -35,23 +37,23 @@ func rateColumns() []rateColumn {
 	}
 }
 
-// writeRates writes rows in the given format.
-func writeRates(w io.Writer, format string, groups []string, rows []*flywheelv1.RatesRow) error {
+// writeRates writes what a query found in the given format.
+func writeRates(w io.Writer, format string, query *ratesQuery, found foundRates) error {
 	switch format {
 	case "json":
-		return writeRatesJSON(w, rows)
+		return writeJSON(w, &flywheelv1.GetRatesResponse{Rows: found.rows, Models: found.models})
 	case "csv":
-		return writeRatesCSV(w, groups, rows)
+		return writeRatesCSV(w, query.names, found.rows)
 	default:
-		return writeRatesTable(w, groups, rows)
+		return writeRatesTable(w, query, found)
 	}
 }
 
-func writeRatesJSON(w io.Writer, rows []*flywheelv1.RatesRow) error {
-	data, err := protojson.MarshalOptions{Indent: "  ", UseProtoNames: true, EmitUnpopulated: true}.
-		Marshal(&flywheelv1.GetRatesResponse{Rows: rows})
+// writeJSON writes an answer with the names of the contract.
+func writeJSON(w io.Writer, answer proto.Message) error {
+	data, err := protojson.MarshalOptions{Indent: "  ", UseProtoNames: true, EmitUnpopulated: true}.Marshal(answer)
 	if err != nil {
-		return fmt.Errorf("encode rates: %w", err)
+		return fmt.Errorf("encode answer: %w", err)
 	}
 	_, err = fmt.Fprintf(w, "%s\n", data)
 	return err
@@ -84,9 +86,10 @@ func writeRatesCSV(w io.Writer, groups []string, rows []*flywheelv1.RatesRow) er
 }
 
 // writeRatesTable writes a line of counts and a line of 95 % intervals per row.
-func writeRatesTable(w io.Writer, groups []string, rows []*flywheelv1.RatesRow) error {
+func writeRatesTable(w io.Writer, query *ratesQuery, found foundRates) error {
+	rows := found.rows
 	if len(rows) == 0 {
-		_, err := fmt.Fprintln(w, "No interactions in this time range (see --since, --tenant and --filter; new events take a few seconds).")
+		_, err := fmt.Fprintln(w, "No interactions in this time range (see --since, --tenant, --filter and --model-stage; new events take a few seconds).")
 		return err
 	}
 	timed := rows[0].GetBucket() != nil
@@ -95,14 +98,24 @@ func writeRatesTable(w io.Writer, groups []string, rows []*flywheelv1.RatesRow) 
 	if timed {
 		header = append(header, "time")
 	}
-	header = append(header, groups...)
+	header = append(header, query.names...)
+	modelAt := slices.Index(query.groupBy, flywheelv1.Dimension_DIMENSION_MODEL)
+	registered := modelAt >= 0 && len(found.models) > 0
+	if registered {
+		header = append(header, "stage", "parent", "training_set")
+	}
 	header = append(header, "opportunities", "shown")
 	for _, column := range rateColumns()[1:] {
 		header = append(header, column.name)
 	}
 	fmt.Fprintln(out, strings.ToUpper(strings.Join(header, "\t")))
 	for _, row := range rows {
-		writeRatesRow(out, timed, row)
+		group := row.GetGroup()
+		if registered {
+			m := found.models[group[modelAt]]
+			group = append(slices.Clip(group), stageName(m.GetStage()), m.GetParent(), m.GetTrainingSetId())
+		}
+		writeRatesRow(out, timed, group, row)
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write rates: %w", err)
@@ -110,17 +123,14 @@ func writeRatesTable(w io.Writer, groups []string, rows []*flywheelv1.RatesRow) 
 	return nil
 }
 
-func writeRatesRow(out io.Writer, timed bool, row *flywheelv1.RatesRow) {
+func writeRatesRow(out io.Writer, timed bool, group []string, row *flywheelv1.RatesRow) {
 	var cells, below []string
 	if timed {
 		cells = append(cells, bucketText(row))
 		below = append(below, "")
 	}
-	for _, value := range row.GetGroup() {
-		if value == "" {
-			value = "-"
-		}
-		cells = append(cells, value)
+	for _, value := range group {
+		cells = append(cells, orDash(value))
 		below = append(below, "")
 	}
 	counts := row.GetCounts()

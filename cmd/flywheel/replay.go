@@ -116,12 +116,12 @@ func (c *replayCmd) check(ctx context.Context, tally *replay.Tally, env environm
 	var differences []string
 	equalSince := time.Time{}
 	for {
-		rows, err := query.ask(ctx, c.feedbackSettings, client, window{from: tally.BaseTime, to: tally.EndTime})
+		found, err := query.ask(ctx, c.feedbackSettings, client, window{from: tally.BaseTime, to: tally.EndTime})
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		if err == nil {
-			differences = replay.Diff(tally, rows)
+			differences = replay.Diff(tally, found.rows)
 		}
 		switch {
 		case len(differences) > 0:

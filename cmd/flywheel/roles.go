@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,6 +14,7 @@ import (
 	"github.com/yirifi/flywheel/internal/eventlog"
 	"github.com/yirifi/flywheel/internal/warehouse"
 	"github.com/yirifi/flywheel/processor"
+	"github.com/yirifi/flywheel/registry"
 )
 
 type collectorCmd struct {
@@ -103,16 +105,30 @@ func (c *feedbackCmd) Run(ctx context.Context, env environment) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	fb, err := feedback.New(feedback.DefaultConfig(), db, env.log)
+	serve, err := buildQueries(db, env)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	lis, err := listen(ctx, "feedback-listen", c.FeedbackListen)
 	if err != nil {
 		return err
 	}
 	env.log.Info("feedback listens", "address", lis.Addr().String())
-	return fb.Serve(ctx, lis)
+	return serve(ctx, lis)
+}
+
+// buildQueries makes the services that answer queries, feedback and registry, and
+// returns a function that serves them on a listener until its context ends.
+func buildQueries(db *warehouse.DB, env environment) (func(context.Context, net.Listener) error, error) {
+	fb, err := feedback.New(feedback.DefaultConfig(), db, env.log)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	reg, err := registry.New(registry.DefaultConfig(), db, env.log)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return func(ctx context.Context, lis net.Listener) error { return fb.Serve(ctx, lis, reg.Register) }, nil
 }
 
 type logCmd struct {

@@ -20,7 +20,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/yirifi/flywheel/collector"
-	"github.com/yirifi/flywheel/feedback"
 	"github.com/yirifi/flywheel/internal/engine"
 	"github.com/yirifi/flywheel/internal/eventlog"
 	"github.com/yirifi/flywheel/internal/warehouse"
@@ -177,9 +176,9 @@ func (c *upCmd) serve(ctx context.Context, env environment, log *eventlog.Log, s
 	if err != nil {
 		return err
 	}
-	fb, err := feedback.New(feedback.DefaultConfig(), store.DB, env.log)
+	answer, err := buildQueries(store.DB, env)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	events, err := listen(ctx, "listen", c.Listen)
 	if err != nil {
@@ -193,7 +192,7 @@ func (c *upCmd) serve(ctx context.Context, env environment, log *eventlog.Log, s
 		return errors.Join(err, events.Close(), queries.Close())
 	}
 	return runRoles(ctx, func(ctx context.Context) error { return col.Serve(ctx, events) }, process,
-		func(ctx context.Context) error { return fb.Serve(ctx, queries) })
+		func(ctx context.Context) error { return answer(ctx, queries) })
 }
 
 // runRoles runs the roles until ctx ends or one fails. The collector stops first,

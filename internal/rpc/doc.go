@@ -1,4 +1,4 @@
 // Package rpc holds what every gRPC server of Flywheel shares: transport
 // settings, recovery from panics, health, reflection, a stop that loses nothing,
-// and the tenant of a call.
+// the tenant of a call, and errors that say which field is wrong.
 package rpc

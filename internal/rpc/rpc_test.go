@@ -233,3 +233,36 @@ func TestTenant(t *testing.T) {
 		})
 	}
 }
+
+func TestViolations(t *testing.T) {
+	t.Parallel()
+	var wrong rpc.Violations
+	if err := wrong.Err(); err != nil {
+		t.Errorf("nothing wrong: %v", err)
+	}
+	wrong.Add("a", "%d is too much", 7)
+	wrong.Add("b", "missing")
+	st := status.Convert(wrong.Err())
+	if st.Code() != codes.InvalidArgument || st.Message() != "a: 7 is too much (and 1 more, see the details)" || len(st.Details()) != 1 {
+		t.Errorf("two things wrong: %v with %v", st, st.Details())
+	}
+}
+
+func TestCutShort(t *testing.T) {
+	t.Parallel()
+	call, cancel := context.WithCancel(t.Context())
+	bounded, end := context.WithTimeout(call, time.Hour)
+	defer end()
+	if err := rpc.CutShort(call, bounded, time.Hour); err != nil {
+		t.Errorf("nothing happened: %v", err)
+	}
+	late, stop := context.WithTimeout(call, 0)
+	defer stop()
+	if err := rpc.CutShort(call, late, time.Hour); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("too long: %v", err)
+	}
+	cancel()
+	if err := rpc.CutShort(call, bounded, time.Hour); status.Code(err) != codes.Canceled {
+		t.Errorf("the client gave up: %v", err)
+	}
+}

@@ -3,10 +3,7 @@ package rpc
 import (
 	"context"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 )
 
 // TenantKey is the key of the request metadata that names the tenant.
@@ -48,11 +45,5 @@ func validTenant(name string) bool {
 }
 
 func invalidTenant(message string) error {
-	st, err := status.New(codes.InvalidArgument, message).WithDetails(&errdetails.BadRequest{
-		FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: TenantKey, Description: message}},
-	})
-	if err != nil {
-		return status.Error(codes.InvalidArgument, message)
-	}
-	return st.Err()
+	return invalid(message, Violations{Violation(TenantKey, "%s", message)})
 }

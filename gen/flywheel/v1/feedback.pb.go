@@ -180,7 +180,10 @@ type GetRatesRequest struct {
 	// What to group by, in this order. Empty: one row over everything.
 	GroupBy []Dimension `protobuf:"varint,3,rep,packed,name=group_by,json=groupBy,proto3,enum=flywheel.v1.Dimension" json:"group_by,omitempty"`
 	// Conditions that all must hold.
-	Filters       []*Filter `protobuf:"bytes,4,rep,name=filters,proto3" json:"filters,omitempty"`
+	Filters []*Filter `protobuf:"bytes,4,rep,name=filters,proto3" json:"filters,omitempty"`
+	// Keep models that are registered at one of these stages now; at most 1000 models.
+	// Empty: all, registered or not.
+	ModelStages   []ModelStage `protobuf:"varint,5,rep,packed,name=model_stages,json=modelStages,proto3,enum=flywheel.v1.ModelStage" json:"model_stages,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -243,6 +246,13 @@ func (x *GetRatesRequest) GetFilters() []*Filter {
 	return nil
 }
 
+func (x *GetRatesRequest) GetModelStages() []ModelStage {
+	if x != nil {
+		return x.ModelStages
+	}
+	return nil
+}
+
 // GetRatesResponse holds one row per group, ordered by the groups' values.
 type GetRatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -250,7 +260,9 @@ type GetRatesResponse struct {
 	Rows []*RatesRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
 	// How fresh the answer is: when the newest bucket in it was settled. Absent
 	// when there is no data.
-	SettledAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
+	SettledAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
+	// When grouped by model: those of the rows' models that are registered, by name.
+	Models        map[string]*Model `protobuf:"bytes,3,rep,name=models,proto3" json:"models,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -299,6 +311,13 @@ func (x *GetRatesResponse) GetSettledAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GetRatesResponse) GetModels() map[string]*Model {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
 // GetRatesOverTimeRequest asks for rates per time bucket.
 type GetRatesOverTimeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -311,7 +330,9 @@ type GetRatesOverTimeRequest struct {
 	// Conditions, as in GetRatesRequest.
 	Filters []*Filter `protobuf:"bytes,4,rep,name=filters,proto3" json:"filters,omitempty"`
 	// Width of a bucket: whole minutes. Buckets are aligned to the Unix epoch.
-	BucketWidth   *durationpb.Duration `protobuf:"bytes,5,opt,name=bucket_width,json=bucketWidth,proto3" json:"bucket_width,omitempty"`
+	BucketWidth *durationpb.Duration `protobuf:"bytes,5,opt,name=bucket_width,json=bucketWidth,proto3" json:"bucket_width,omitempty"`
+	// Models, as in GetRatesRequest.
+	ModelStages   []ModelStage `protobuf:"varint,6,rep,packed,name=model_stages,json=modelStages,proto3,enum=flywheel.v1.ModelStage" json:"model_stages,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -381,6 +402,13 @@ func (x *GetRatesOverTimeRequest) GetBucketWidth() *durationpb.Duration {
 	return nil
 }
 
+func (x *GetRatesOverTimeRequest) GetModelStages() []ModelStage {
+	if x != nil {
+		return x.ModelStages
+	}
+	return nil
+}
+
 // GetRatesOverTimeResponse holds one row per time bucket and group that has
 // data, ordered by time, then by the groups' values.
 type GetRatesOverTimeResponse struct {
@@ -388,7 +416,9 @@ type GetRatesOverTimeResponse struct {
 	// The rows.
 	Rows []*RatesRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
 	// As in GetRatesResponse.
-	SettledAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
+	SettledAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
+	// As in GetRatesResponse.
+	Models        map[string]*Model `protobuf:"bytes,3,rep,name=models,proto3" json:"models,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -433,6 +463,13 @@ func (x *GetRatesOverTimeResponse) GetRows() []*RatesRow {
 func (x *GetRatesOverTimeResponse) GetSettledAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.SettledAt
+	}
+	return nil
+}
+
+func (x *GetRatesOverTimeResponse) GetModels() map[string]*Model {
+	if x != nil {
+		return x.Models
 	}
 	return nil
 }
@@ -1136,29 +1173,39 @@ var File_flywheel_v1_feedback_proto protoreflect.FileDescriptor
 
 const file_flywheel_v1_feedback_proto_rawDesc = "" +
 	"\n" +
-	"\x1aflywheel/v1/feedback.proto\x12\vflywheel.v1\x1a\x17flywheel/v1/event.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n" +
+	"\x1aflywheel/v1/feedback.proto\x12\vflywheel.v1\x1a\x17flywheel/v1/event.proto\x1a\x17flywheel/v1/model.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n" +
 	"\x06Filter\x124\n" +
 	"\tdimension\x18\x01 \x01(\x0e2\x16.flywheel.v1.DimensionR\tdimension\x12\x16\n" +
-	"\x06values\x18\x02 \x03(\tR\x06values\"\xcf\x01\n" +
+	"\x06values\x18\x02 \x03(\tR\x06values\"\x8b\x02\n" +
 	"\x0fGetRatesRequest\x12.\n" +
 	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
 	"\x02to\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x121\n" +
 	"\bgroup_by\x18\x03 \x03(\x0e2\x16.flywheel.v1.DimensionR\agroupBy\x12-\n" +
-	"\afilters\x18\x04 \x03(\v2\x13.flywheel.v1.FilterR\afilters\"x\n" +
+	"\afilters\x18\x04 \x03(\v2\x13.flywheel.v1.FilterR\afilters\x12:\n" +
+	"\fmodel_stages\x18\x05 \x03(\x0e2\x17.flywheel.v1.ModelStageR\vmodelStages\"\x8a\x02\n" +
 	"\x10GetRatesResponse\x12)\n" +
 	"\x04rows\x18\x01 \x03(\v2\x15.flywheel.v1.RatesRowR\x04rows\x129\n" +
 	"\n" +
-	"settled_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\"\x95\x02\n" +
+	"settled_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\x12A\n" +
+	"\x06models\x18\x03 \x03(\v2).flywheel.v1.GetRatesResponse.ModelsEntryR\x06models\x1aM\n" +
+	"\vModelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12(\n" +
+	"\x05value\x18\x02 \x01(\v2\x12.flywheel.v1.ModelR\x05value:\x028\x01\"\xd1\x02\n" +
 	"\x17GetRatesOverTimeRequest\x12.\n" +
 	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
 	"\x02to\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x121\n" +
 	"\bgroup_by\x18\x03 \x03(\x0e2\x16.flywheel.v1.DimensionR\agroupBy\x12-\n" +
 	"\afilters\x18\x04 \x03(\v2\x13.flywheel.v1.FilterR\afilters\x12<\n" +
-	"\fbucket_width\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\vbucketWidth\"\x80\x01\n" +
+	"\fbucket_width\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\vbucketWidth\x12:\n" +
+	"\fmodel_stages\x18\x06 \x03(\x0e2\x17.flywheel.v1.ModelStageR\vmodelStages\"\x9a\x02\n" +
 	"\x18GetRatesOverTimeResponse\x12)\n" +
 	"\x04rows\x18\x01 \x03(\v2\x15.flywheel.v1.RatesRowR\x04rows\x129\n" +
 	"\n" +
-	"settled_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\"\xca\x06\n" +
+	"settled_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\x12I\n" +
+	"\x06models\x18\x03 \x03(\v21.flywheel.v1.GetRatesOverTimeResponse.ModelsEntryR\x06models\x1aM\n" +
+	"\vModelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12(\n" +
+	"\x05value\x18\x02 \x01(\v2\x12.flywheel.v1.ModelR\x05value:\x028\x01\"\xca\x06\n" +
 	"\bRatesRow\x122\n" +
 	"\x06bucket\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x06bucket\x12\x14\n" +
 	"\x05group\x18\x02 \x03(\tR\x05group\x12+\n" +
@@ -1256,7 +1303,7 @@ func file_flywheel_v1_feedback_proto_rawDescGZIP() []byte {
 }
 
 var file_flywheel_v1_feedback_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_flywheel_v1_feedback_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_flywheel_v1_feedback_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_flywheel_v1_feedback_proto_goTypes = []any{
 	(Dimension)(0),                   // 0: flywheel.v1.Dimension
 	(*Filter)(nil),                   // 1: flywheel.v1.Filter
@@ -1270,50 +1317,60 @@ var file_flywheel_v1_feedback_proto_goTypes = []any{
 	(*Rate)(nil),                     // 9: flywheel.v1.Rate
 	(*RetentionRate)(nil),            // 10: flywheel.v1.RetentionRate
 	(*LatencyQuantiles)(nil),         // 11: flywheel.v1.LatencyQuantiles
-	(*timestamppb.Timestamp)(nil),    // 12: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),      // 13: google.protobuf.Duration
-	(TaskResult)(0),                  // 14: flywheel.v1.TaskResult
+	nil,                              // 12: flywheel.v1.GetRatesResponse.ModelsEntry
+	nil,                              // 13: flywheel.v1.GetRatesOverTimeResponse.ModelsEntry
+	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
+	(ModelStage)(0),                  // 15: flywheel.v1.ModelStage
+	(*durationpb.Duration)(nil),      // 16: google.protobuf.Duration
+	(TaskResult)(0),                  // 17: flywheel.v1.TaskResult
+	(*Model)(nil),                    // 18: flywheel.v1.Model
 }
 var file_flywheel_v1_feedback_proto_depIdxs = []int32{
 	0,  // 0: flywheel.v1.Filter.dimension:type_name -> flywheel.v1.Dimension
-	12, // 1: flywheel.v1.GetRatesRequest.from:type_name -> google.protobuf.Timestamp
-	12, // 2: flywheel.v1.GetRatesRequest.to:type_name -> google.protobuf.Timestamp
+	14, // 1: flywheel.v1.GetRatesRequest.from:type_name -> google.protobuf.Timestamp
+	14, // 2: flywheel.v1.GetRatesRequest.to:type_name -> google.protobuf.Timestamp
 	0,  // 3: flywheel.v1.GetRatesRequest.group_by:type_name -> flywheel.v1.Dimension
 	1,  // 4: flywheel.v1.GetRatesRequest.filters:type_name -> flywheel.v1.Filter
-	6,  // 5: flywheel.v1.GetRatesResponse.rows:type_name -> flywheel.v1.RatesRow
-	12, // 6: flywheel.v1.GetRatesResponse.settled_at:type_name -> google.protobuf.Timestamp
-	12, // 7: flywheel.v1.GetRatesOverTimeRequest.from:type_name -> google.protobuf.Timestamp
-	12, // 8: flywheel.v1.GetRatesOverTimeRequest.to:type_name -> google.protobuf.Timestamp
-	0,  // 9: flywheel.v1.GetRatesOverTimeRequest.group_by:type_name -> flywheel.v1.Dimension
-	1,  // 10: flywheel.v1.GetRatesOverTimeRequest.filters:type_name -> flywheel.v1.Filter
-	13, // 11: flywheel.v1.GetRatesOverTimeRequest.bucket_width:type_name -> google.protobuf.Duration
-	6,  // 12: flywheel.v1.GetRatesOverTimeResponse.rows:type_name -> flywheel.v1.RatesRow
-	12, // 13: flywheel.v1.GetRatesOverTimeResponse.settled_at:type_name -> google.protobuf.Timestamp
-	12, // 14: flywheel.v1.RatesRow.bucket:type_name -> google.protobuf.Timestamp
-	7,  // 15: flywheel.v1.RatesRow.counts:type_name -> flywheel.v1.Counts
-	9,  // 16: flywheel.v1.RatesRow.shown_rate:type_name -> flywheel.v1.Rate
-	9,  // 17: flywheel.v1.RatesRow.acceptance_rate:type_name -> flywheel.v1.Rate
-	9,  // 18: flywheel.v1.RatesRow.full_acceptance_rate:type_name -> flywheel.v1.Rate
-	9,  // 19: flywheel.v1.RatesRow.partial_acceptance_rate:type_name -> flywheel.v1.Rate
-	9,  // 20: flywheel.v1.RatesRow.modified_acceptance_rate:type_name -> flywheel.v1.Rate
-	9,  // 21: flywheel.v1.RatesRow.hide_rate:type_name -> flywheel.v1.Rate
-	9,  // 22: flywheel.v1.RatesRow.ignored_rate:type_name -> flywheel.v1.Rate
-	9,  // 23: flywheel.v1.RatesRow.superseded_rate:type_name -> flywheel.v1.Rate
-	9,  // 24: flywheel.v1.RatesRow.read_rate:type_name -> flywheel.v1.Rate
-	9,  // 25: flywheel.v1.RatesRow.thumbs_up_rate:type_name -> flywheel.v1.Rate
-	10, // 26: flywheel.v1.RatesRow.retention:type_name -> flywheel.v1.RetentionRate
-	11, // 27: flywheel.v1.RatesRow.latency:type_name -> flywheel.v1.LatencyQuantiles
-	8,  // 28: flywheel.v1.Counts.task_results:type_name -> flywheel.v1.TaskResultCount
-	14, // 29: flywheel.v1.TaskResultCount.result:type_name -> flywheel.v1.TaskResult
-	2,  // 30: flywheel.v1.FeedbackService.GetRates:input_type -> flywheel.v1.GetRatesRequest
-	4,  // 31: flywheel.v1.FeedbackService.GetRatesOverTime:input_type -> flywheel.v1.GetRatesOverTimeRequest
-	3,  // 32: flywheel.v1.FeedbackService.GetRates:output_type -> flywheel.v1.GetRatesResponse
-	5,  // 33: flywheel.v1.FeedbackService.GetRatesOverTime:output_type -> flywheel.v1.GetRatesOverTimeResponse
-	32, // [32:34] is the sub-list for method output_type
-	30, // [30:32] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	15, // 5: flywheel.v1.GetRatesRequest.model_stages:type_name -> flywheel.v1.ModelStage
+	6,  // 6: flywheel.v1.GetRatesResponse.rows:type_name -> flywheel.v1.RatesRow
+	14, // 7: flywheel.v1.GetRatesResponse.settled_at:type_name -> google.protobuf.Timestamp
+	12, // 8: flywheel.v1.GetRatesResponse.models:type_name -> flywheel.v1.GetRatesResponse.ModelsEntry
+	14, // 9: flywheel.v1.GetRatesOverTimeRequest.from:type_name -> google.protobuf.Timestamp
+	14, // 10: flywheel.v1.GetRatesOverTimeRequest.to:type_name -> google.protobuf.Timestamp
+	0,  // 11: flywheel.v1.GetRatesOverTimeRequest.group_by:type_name -> flywheel.v1.Dimension
+	1,  // 12: flywheel.v1.GetRatesOverTimeRequest.filters:type_name -> flywheel.v1.Filter
+	16, // 13: flywheel.v1.GetRatesOverTimeRequest.bucket_width:type_name -> google.protobuf.Duration
+	15, // 14: flywheel.v1.GetRatesOverTimeRequest.model_stages:type_name -> flywheel.v1.ModelStage
+	6,  // 15: flywheel.v1.GetRatesOverTimeResponse.rows:type_name -> flywheel.v1.RatesRow
+	14, // 16: flywheel.v1.GetRatesOverTimeResponse.settled_at:type_name -> google.protobuf.Timestamp
+	13, // 17: flywheel.v1.GetRatesOverTimeResponse.models:type_name -> flywheel.v1.GetRatesOverTimeResponse.ModelsEntry
+	14, // 18: flywheel.v1.RatesRow.bucket:type_name -> google.protobuf.Timestamp
+	7,  // 19: flywheel.v1.RatesRow.counts:type_name -> flywheel.v1.Counts
+	9,  // 20: flywheel.v1.RatesRow.shown_rate:type_name -> flywheel.v1.Rate
+	9,  // 21: flywheel.v1.RatesRow.acceptance_rate:type_name -> flywheel.v1.Rate
+	9,  // 22: flywheel.v1.RatesRow.full_acceptance_rate:type_name -> flywheel.v1.Rate
+	9,  // 23: flywheel.v1.RatesRow.partial_acceptance_rate:type_name -> flywheel.v1.Rate
+	9,  // 24: flywheel.v1.RatesRow.modified_acceptance_rate:type_name -> flywheel.v1.Rate
+	9,  // 25: flywheel.v1.RatesRow.hide_rate:type_name -> flywheel.v1.Rate
+	9,  // 26: flywheel.v1.RatesRow.ignored_rate:type_name -> flywheel.v1.Rate
+	9,  // 27: flywheel.v1.RatesRow.superseded_rate:type_name -> flywheel.v1.Rate
+	9,  // 28: flywheel.v1.RatesRow.read_rate:type_name -> flywheel.v1.Rate
+	9,  // 29: flywheel.v1.RatesRow.thumbs_up_rate:type_name -> flywheel.v1.Rate
+	10, // 30: flywheel.v1.RatesRow.retention:type_name -> flywheel.v1.RetentionRate
+	11, // 31: flywheel.v1.RatesRow.latency:type_name -> flywheel.v1.LatencyQuantiles
+	8,  // 32: flywheel.v1.Counts.task_results:type_name -> flywheel.v1.TaskResultCount
+	17, // 33: flywheel.v1.TaskResultCount.result:type_name -> flywheel.v1.TaskResult
+	18, // 34: flywheel.v1.GetRatesResponse.ModelsEntry.value:type_name -> flywheel.v1.Model
+	18, // 35: flywheel.v1.GetRatesOverTimeResponse.ModelsEntry.value:type_name -> flywheel.v1.Model
+	2,  // 36: flywheel.v1.FeedbackService.GetRates:input_type -> flywheel.v1.GetRatesRequest
+	4,  // 37: flywheel.v1.FeedbackService.GetRatesOverTime:input_type -> flywheel.v1.GetRatesOverTimeRequest
+	3,  // 38: flywheel.v1.FeedbackService.GetRates:output_type -> flywheel.v1.GetRatesResponse
+	5,  // 39: flywheel.v1.FeedbackService.GetRatesOverTime:output_type -> flywheel.v1.GetRatesOverTimeResponse
+	38, // [38:40] is the sub-list for method output_type
+	36, // [36:38] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_flywheel_v1_feedback_proto_init() }
@@ -1322,13 +1379,14 @@ func file_flywheel_v1_feedback_proto_init() {
 		return
 	}
 	file_flywheel_v1_event_proto_init()
+	file_flywheel_v1_model_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flywheel_v1_feedback_proto_rawDesc), len(file_flywheel_v1_feedback_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
