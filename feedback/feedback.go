@@ -1,6 +1,11 @@
 // Package feedback answers how often the model's output was shown, accepted, hidden
 // and kept. It reads the settled rates only, so that its latency depends on neither
 // the traffic nor the number of events.
+//
+// Rates are kept per minute, hour and day. An answer is the sum over the minutes of its
+// time range, whichever are read. Where minutes have expired (--keep-rates), that is no
+// longer so: a range, or a time bucket, that does not begin and end at a whole hour then
+// counts the whole hours in it, and of the edges nothing.
 package feedback
 
 import (
@@ -8,7 +13,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
@@ -112,12 +119,27 @@ func (f *Feedback) find(ctx context.Context, tenant string, q query, stages []fl
 			return answer{}, err
 		}
 	}
-	if found.rows, err = q.run(ctx, f.db.Conn(), tenant, f.cfg.MaxRows+1); err != nil {
+	at := slices.Index(q.groupBy, modelColumn)
+	var registered catalog
+	group, both := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		found.rows, err = q.run(both, f.db.Conn(), tenant, f.cfg.MaxRows+1)
+		return err
+	})
+	if at >= 0 {
+		group.Go(func() (err error) {
+			registered, err = f.catalog(both, tenant)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
 		return answer{}, err
 	}
 	if len(found.rows) > f.cfg.MaxRows {
 		return answer{}, tooManyRows(f.cfg.MaxRows)
 	}
-	found.models, err = f.registered(ctx, tenant, q, found.rows)
+	if at >= 0 {
+		found.models, err = f.registered(ctx, tenant, registered, found.rows, at)
+	}
 	return found, err
 }

@@ -177,6 +177,39 @@ func (s *service) insert(t *testing.T, rows ...rateRow) {
 	if err := batch.Send(); err != nil {
 		t.Fatalf("insert rates: %v", err)
 	}
+	s.addUp(t)
+}
+
+// addUp fills rate_hours and rate_days, as the settler does.
+func (s *service) addUp(tb testing.TB) {
+	tb.Helper()
+	var sums []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[rateRow]()) {
+		name := field.Tag.Get("ch")
+		switch field.Type.Kind() {
+		case reflect.Slice:
+			sums = append(sums, "sumForEach("+name+")")
+		case reflect.Map:
+			sums = append(sums, "sumMap("+name+")")
+		case reflect.Uint64:
+			sums = append(sums, "sum("+name+")")
+		default:
+			switch name {
+			case "bucket":
+				name = "BUCKET"
+			case "settled_at":
+				name = "max((bucket, settled_at)).2"
+			}
+			sums = append(sums, name)
+		}
+	}
+	for table, start := range map[string]string{"rate_hours": "toStartOfHour(bucket)", "rate_days": "toStartOfDay(bucket)"} {
+		sql := "INSERT INTO " + table + " (" + columns() + ") SELECT " + strings.Join(sums, ", ") +
+			" FROM rates FINAL GROUP BY tenant, BUCKET, surface, model, variant, experiment, language, client, client_version, client_setting, view_kind, source, trigger"
+		if err := s.db.Conn().Exec(tb.Context(), strings.ReplaceAll(sql, "BUCKET", start)); err != nil {
+			tb.Fatalf("add up rates: %v", err)
+		}
+	}
 }
 
 func columns() string {

@@ -44,24 +44,39 @@ func (f *Feedback) atStages(ctx context.Context, tenant string, q query, stages 
 	return q, nil
 }
 
-// registered returns those of the rows' models that are registered, by name; nothing
-// unless the query groups by model.
-func (f *Feedback) registered(ctx context.Context, tenant string, q query, rows []*counted) (map[string]*flywheelv1.Model, error) {
-	at := slices.Index(q.groupBy, modelColumn)
-	if at < 0 {
-		return nil, nil
-	}
+// catalog is the first models of a tenant that are registered; more says whether there
+// are others.
+type catalog struct {
+	models []*flywheelv1.Model
+	more   bool
+}
+
+func (f *Feedback) catalog(ctx context.Context, tenant string) (catalog, error) {
+	found, err := registry.Models(ctx, f.db, tenant, registry.ModelQuery{Limit: maxFilterValues + 1})
+	return catalog{models: found, more: len(found) > maxFilterValues}, err
+}
+
+// registered returns those of the rows' models that are registered, by name. The first
+// of them are in the catalog already. at is where the rows' groups have the model.
+func (f *Feedback) registered(ctx context.Context, tenant string, c catalog, rows []*counted, at int) (map[string]*flywheelv1.Model, error) {
 	names := map[string]bool{}
 	for _, row := range rows {
 		names[row.group[at]] = true
 	}
-	models := map[string]*flywheelv1.Model{}
-	for some := range slices.Chunk(slices.Sorted(maps.Keys(names)), maxFilterValues) {
-		found, err := registry.Models(ctx, f.db, tenant, registry.ModelQuery{Names: some, Limit: len(some)})
-		if err != nil {
-			return nil, err
+	found := c.models
+	if c.more {
+		found = nil
+		for some := range slices.Chunk(slices.Sorted(maps.Keys(names)), maxFilterValues) {
+			next, err := registry.Models(ctx, f.db, tenant, registry.ModelQuery{Names: some, Limit: len(some)})
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, next...)
 		}
-		for _, m := range found {
+	}
+	models := map[string]*flywheelv1.Model{}
+	for _, m := range found {
+		if names[m.GetModel()] {
 			models[m.GetModel()] = m
 		}
 	}

@@ -98,6 +98,7 @@ func TestManyModels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.addUp(t)
 	resp, err := s.GetRates(t.Context(), &flywheelv1.GetRatesRequest{GroupBy: by("model")})
 	if err != nil || len(resp.GetRows()) != 2500 || len(resp.GetModels()) != 2001 {
 		t.Errorf("%d rows with %d models, %v; want 2500 with 2001", len(resp.GetRows()), len(resp.GetModels()), err)

@@ -1,9 +1,12 @@
 package feedback
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // the statement
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -15,6 +18,8 @@ import (
 //go:embed rates.sql
 var ratesSQL string
 
+var ratesTemplate = template.Must(template.New("rates").Parse(ratesSQL))
+
 // statement returns the query as SQL with placeholders for its values.
 func (q query) statement() (string, error) {
 	type condition struct{ Column, Values string }
@@ -22,24 +27,58 @@ func (q query) statement() (string, error) {
 	for i, f := range q.filters {
 		conditions[i] = condition{f.column, fmt.Sprintf("{values_%d:Array(String)}", i)}
 	}
-	parsed, err := template.New("rates").Parse(ratesSQL)
-	if err != nil {
-		return "", fmt.Errorf("parse rates.sql: %w", err)
+	values := map[string]any{"GroupBy": q.groupBy, "Keys": q.groupBy, "Filters": conditions, "Ranges": q.parts()}
+	if q.width != anyWidth {
+		values["Width"], values["Keys"] = q.width, append([]string{"bucket_start"}, q.groupBy...)
 	}
 	var sql strings.Builder
-	if err := parsed.Execute(&sql, map[string]any{"GroupBy": q.groupBy, "Filters": conditions}); err != nil {
+	if err := ratesTemplate.Execute(&sql, values); err != nil {
 		return "", fmt.Errorf("render rates.sql: %w", err)
 	}
 	return sql.String(), nil
+}
+
+// part is a part of the time range, From to To (exclusive) in Unix seconds, and the
+// table that it is read from.
+type part struct {
+	Table    string
+	From, To uint32
+}
+
+// parts divides the time range: whole days in the middle, whole hours beside them,
+// minutes at its ends. Days and hours are used only if no time bucket ends within one.
+func (q query) parts() []part {
+	parts := divide(part{"rates", q.from, q.to}, "rate_hours", hourSeconds, q.width)
+	for i, p := range parts {
+		if p.Table == "rate_hours" {
+			return slices.Replace(parts, i, i+1, divide(p, "rate_days", daySeconds, q.width)...)
+		}
+	}
+	return parts
+}
+
+// divide replaces the middle of a part, as far as it is made of whole units, by a part
+// of another table. A range without an end is whole.
+func divide(p part, table string, unit, width uint32) []part {
+	if width != anyWidth && width%unit != 0 {
+		return []part{p}
+	}
+	start := (uint64(p.From) + uint64(unit) - 1) / uint64(unit) * uint64(unit)
+	end := p.To
+	if end != math.MaxUint32 {
+		end = end / unit * unit
+	}
+	if start >= uint64(end) {
+		return []part{p}
+	}
+	parts := []part{{p.Table, p.From, uint32(start)}, {table, uint32(start), end}, {p.Table, end, p.To}}
+	return slices.DeleteFunc(parts, func(p part) bool { return p.From == p.To })
 }
 
 // arguments returns the values of the statement's placeholders.
 func (q query) arguments(tenant string, maxRows int) []any {
 	args := []any{
 		clickhouse.Named("tenant", tenant),
-		clickhouse.Named("from_s", q.from),
-		clickhouse.Named("to_s", q.to),
-		clickhouse.Named("width_s", q.width),
 		clickhouse.Named("max_rows", maxRows),
 	}
 	for i, f := range q.filters {
@@ -48,8 +87,7 @@ func (q query) arguments(tenant string, maxRows int) []any {
 	return args
 }
 
-// run returns up to maxRows rows of a tenant's rates, ordered by time bucket and
-// group.
+// run returns up to maxRows rows of a tenant's rates, ordered by time bucket and group.
 func (q query) run(ctx context.Context, conn driver.Conn, tenant string, maxRows int) (found []*counted, err error) {
 	sql, err := q.statement()
 	if err != nil {
@@ -65,12 +103,17 @@ func (q query) run(ctx context.Context, conn driver.Conn, tenant string, maxRows
 		}
 	}()
 	for rows.Next() {
-		row := new(counted)
-		if err := rows.Scan(row.fields()...); err != nil {
+		row := &counted{group: make([]string, len(q.groupBy))}
+		if err := rows.Scan(row.fields(q)...); err != nil {
 			return nil, fmt.Errorf("read rates: %w", err)
 		}
-		found = append(found, row)
+		if row.counting() {
+			found = append(found, row)
+		}
 	}
+	slices.SortFunc(found, func(a, b *counted) int {
+		return cmp.Or(a.start.Compare(b.start), slices.Compare(a.group, b.group))
+	})
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read rates: %w", err)
 	}
@@ -95,10 +138,22 @@ type counted struct {
 	latency                        map[uint16]uint64
 }
 
+// counting reports whether the row counts anything: rows remain of what has vanished.
+func (c *counted) counting() bool {
+	return c.opportunities+c.shown+c.notShown+c.autoAccepted+c.thumbsUp+c.thumbsDown > 0
+}
+
 // fields returns where the columns of the result go, in their order.
-func (c *counted) fields() []any {
-	return []any{
-		&c.start, &c.group, &c.newest, &c.settledAt,
+func (c *counted) fields(q query) []any {
+	var keys []any
+	if q.width != anyWidth {
+		keys = append(keys, &c.start)
+	}
+	for i := range c.group {
+		keys = append(keys, &c.group[i])
+	}
+	return append(keys,
+		&c.newest, &c.settledAt,
 		&c.opportunities, &c.notProduced, &c.shown, &c.notShown, &c.read,
 		&c.accepted, &c.partiallyAccepted, &c.acceptedModified, &c.autoAccepted,
 		&c.rejected, &c.ignored, &c.superseded, &c.cancelled, &c.undecided,
@@ -107,5 +162,5 @@ func (c *counted) fields() []any {
 		&c.retentionCount, &c.retained, &c.base,
 		&c.fourGramSum, &c.fourGramCount,
 		&c.latency,
-	}
+	)
 }

@@ -1,11 +1,19 @@
 -- Sums of one tenant's rates per time bucket and group. A template: the names of
 -- columns come from a closed table in the code, values are parameters.
 --
--- Parameters: tenant; from_s and to_s, Unix seconds; width_s, the width of a time
--- bucket; max_rows; values_0, values_1 and so on, the values of each filter.
+-- Whole days inside the time range come from rate_days, whole hours beside them from
+-- rate_hours, the minutes at its ends from rates.
+--
+-- Parameters: tenant; max_rows; values_0, values_1 and so on, the values of each filter.
+-- Times are Unix seconds. Groups may count nothing, and come in any order: most of the
+-- time such a statement takes is its planning, and every step that is left out shows.
 SELECT
-    toDateTime(intDiv(toUInt32(bucket), {width_s:UInt32}) * {width_s:UInt32}, 'UTC') AS bucket_start,
-    CAST([{{range $i, $column := .GroupBy}}{{if $i}}, {{end}}toString({{$column}}){{end}}], 'Array(String)') AS group_values,
+{{- if .Width}}
+    toDateTime(intDiv(toUInt32(bucket), {{.Width}}) * {{.Width}}, 'UTC') AS bucket_start,
+{{- end}}
+{{- range .GroupBy}}
+    {{.}},
+{{- end}}
     max(bucket), max((bucket, settled_at)).2,
     sum(opportunities), sum(not_produced), sum(shown), sum(not_shown), sum(read),
     sum(accepted), sum(partially_accepted), sum(accepted_modified), sum(auto_accepted),
@@ -15,15 +23,39 @@ SELECT
     sumForEach(retention_count), sumForEach(retained_chars), sumForEach(base_chars),
     sumForEach(four_gram_sum), sumForEach(four_gram_count),
     sumMap(latency)
-FROM rates FINAL
-WHERE tenant = {tenant:String}
-    AND bucket >= toDateTime({from_s:UInt32}, 'UTC')
-    AND bucket < toDateTime({to_s:UInt32}, 'UTC')
-{{- range .Filters}}
-    AND {{.Column}} IN {{.Values}}
+FROM
+{{- if eq (len .Ranges) 1}}
+{{- range .Ranges}} {{.Table}} FINAL
+WHERE {{template "within" .}}
 {{- end}}
-GROUP BY bucket_start{{range .GroupBy}}, {{.}}{{end}}
-HAVING sum(opportunities + shown + not_shown + auto_accepted + thumbs_up + thumbs_down) > 0
-ORDER BY bucket_start{{range .GroupBy}}, {{.}}{{end}}
+{{- template "filters" .}}
+{{- else}}
+(
+{{- range $i, $range := .Ranges}}
+    {{if $i}}UNION ALL{{end}}
+    SELECT
+        bucket, settled_at, {{range $.GroupBy}}{{.}}, {{end}}
+        opportunities, not_produced, shown, not_shown, read,
+        accepted, partially_accepted, accepted_modified, auto_accepted,
+        rejected, ignored, superseded, cancelled, undecided,
+        thumbs_up, thumbs_down, shown_chars, accepted_chars,
+        task_results, retention_count, retained_chars, base_chars, four_gram_sum, four_gram_count, latency
+    FROM {{.Table}} FINAL
+    WHERE {{template "within" .}}
+    {{- template "filters" $}}
+{{- end}}
+)
+{{- end}}
+{{- if .Keys}}
+GROUP BY {{range $i, $key := .Keys}}{{if $i}}, {{end}}{{$key}}{{end}}
+{{- end}}
 LIMIT {max_rows:UInt64}
 SETTINGS do_not_merge_across_partitions_select_final = 1
+{{- define "within"}}tenant = {tenant:String}
+        AND bucket >= toDateTime({{.From}}, 'UTC') AND bucket < toDateTime({{.To}}, 'UTC')
+{{- end}}
+{{- define "filters"}}
+    {{- range .Filters}}
+        AND {{.Column}} IN {{.Values}}
+    {{- end}}
+{{- end}}

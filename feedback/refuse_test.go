@@ -96,11 +96,11 @@ func TestTooManyRows(t *testing.T) {
 func TestStoreFails(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	if err := s.db.Conn().Exec(t.Context(), "DROP TABLE rates"); err != nil {
+	if err := s.db.Conn().Exec(t.Context(), "DROP TABLE rate_days"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.GetRates(t.Context(), &flywheelv1.GetRatesRequest{})
-	if status.Code(err) != codes.Unavailable || strings.Contains(err.Error(), "rates FINAL") || strings.Contains(err.Error(), "UNKNOWN_TABLE") {
+	if status.Code(err) != codes.Unavailable || strings.Contains(err.Error(), "rate_days FINAL") || strings.Contains(err.Error(), "UNKNOWN_TABLE") {
 		t.Errorf("GetRates = %v; want UNAVAILABLE without details", err)
 	}
 	if !strings.Contains(s.log.String(), "cannot read rates") || !strings.Contains(s.log.String(), "level=ERROR") {

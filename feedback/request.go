@@ -16,6 +16,10 @@ const (
 	// maxFilters and maxFilterValues keep a statement to a sensible size.
 	maxFilters      = 32
 	maxFilterValues = 1_000
+	hourSeconds     = 3600
+	daySeconds      = 24 * hourSeconds
+	// anyWidth is the width of a bucket in which all times are.
+	anyWidth = math.MaxUint32
 	// maxWidth is the widest time bucket.
 	maxWidth = 36_500 * 24 * time.Hour
 )
@@ -29,8 +33,8 @@ type query struct {
 	bounded bool
 	groupBy []string
 	filters []filter
-	// width is the width of a time bucket in seconds. Unless the request asks for
-	// buckets it is so wide that all times are in the first one.
+	// width is the width of a time bucket in seconds, anyWidth unless the request asks
+	// for buckets.
 	width uint32
 }
 
@@ -51,7 +55,7 @@ type ratesRequest interface {
 // newQuery returns the query that a request asks for, without time buckets, and
 // what is wrong with it.
 func newQuery(req ratesRequest) (query, violations) {
-	q := query{to: math.MaxUint32, width: math.MaxUint32}
+	q := query{to: math.MaxUint32, width: anyWidth}
 	wrong := q.span(req.GetFrom(), req.GetTo())
 	wrong = append(wrong, q.group(req.GetGroupBy())...)
 	wrong = append(wrong, q.filter(req.GetFilters())...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/yirifi/flywheel/internal/warehouse"
@@ -16,13 +17,14 @@ const (
 	// tickBudget is after how long a tick leaves the rest to the next one, so that
 	// the minutes that matter most are not kept waiting by the others.
 	tickBudget = 2 * time.Second
-	// maxRounds bounds how often one call settles minutes again that another
-	// settler keeps writing to.
+	// maxRounds bounds how often one call settles again what another settler keeps
+	// writing to.
 	maxRounds = 10
 )
 
-// Settler keeps rates equal to a recount of the interactions and opportunities:
-// it recounts every minute that received data, whole, as a new version.
+// Settler keeps rates equal to a recount of the interactions and opportunities: it
+// recounts every minute, and for the rates of users every hour, that received data,
+// whole, as a new version, and sums minutes to hours and days.
 //
 // Settling is idempotent. Several settlers may run at once, anywhere, and one may
 // be killed at any point: the rates become the same. They follow the data by about
@@ -35,11 +37,7 @@ type Settler struct {
 	db  *warehouse.DB
 	log *slog.Logger
 
-	batch batchSize
-	// caughtUp is when the last look began after which nothing was left; all is
-	// when the last look at all minutes began. Wall clock times: a machine may
-	// have slept in between.
-	caughtUp, all time.Time
+	minutes, users recounter
 }
 
 // NewSettler returns a settler of the rates in db, which it does not own.
@@ -47,130 +45,87 @@ func NewSettler(cfg SettlerConfig, db *warehouse.DB, log *slog.Logger) (*Settler
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure settler: %w", err)
 	}
-	return &Settler{cfg: cfg, db: db, log: log, batch: firstBatch}, nil
+	return &Settler{
+		cfg: cfg, db: db, log: log,
+		minutes: recounter{table: minuteRates(), cfg: cfg, conn: db.Conn(), batch: firstBatch},
+		users:   recounter{table: userRates(), cfg: cfg, conn: db.Conn(), batch: 1, rest: cfg.UserInterval},
+	}, nil
 }
 
 // Run settles again and again until ctx ends, and then returns nil. What goes wrong
 // is logged and tried again after a pause.
 func (s *Settler) Run(ctx context.Context) error {
+	var loops sync.WaitGroup
+	loops.Go(func() { s.repeat(ctx, minuteRates().Name, s.tick, pause) })
+	loops.Go(func() { s.repeat(ctx, userRates().Name, s.tickUsers, userPause) })
+	loops.Wait()
+	return nil
+}
+
+// repeat calls tick again and again until ctx ends.
+func (s *Settler) repeat(ctx context.Context, table string, tick func(context.Context) (int, error), pause func(interval, took time.Duration) time.Duration) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	log := s.log.With(slog.String("table", table))
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-timer.C:
 		}
 		began := time.Now()
-		settled, err := s.tick(ctx)
+		settled, err := tick(ctx)
 		took := time.Since(began)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return
 		case err != nil:
-			s.log.ErrorContext(ctx, "cannot settle rates, will try again", slog.Any("error", err))
+			log.ErrorContext(ctx, "cannot settle rates, will try again", slog.Any("error", err))
 		case settled > 0:
-			s.log.DebugContext(ctx, "settled rates", slog.Int("minutes", settled), slog.Duration("took", took))
+			log.DebugContext(ctx, "settled rates", slog.Int("buckets", settled), slog.Duration("took", took))
 		}
 		timer.Reset(pause(s.cfg.Interval, took))
 	}
 }
 
-// SettleOnce settles every minute whose data is newer than its rates when it is
-// called, and returns how many it settled. On an error, what was settled until
-// then stays settled.
-func (s *Settler) SettleOnce(ctx context.Context) (settled int, err error) {
-	dirty, err := s.lookAtAll(ctx)
-	if err != nil {
-		return 0, err
-	}
-	settled, _, err = s.settle(ctx, dirty, time.Time{})
-	return settled, err
-}
-
-// tick settles what received data lately, and once per FullInterval what is left
-// of all time.
+// tick settles minutes that received data, and the hours and days they are part of.
 func (s *Settler) tick(ctx context.Context) (int, error) {
-	began := time.Now().Round(0)
-	look := s.lookLately
-	if began.Sub(s.all) >= s.cfg.FullInterval {
-		look = s.lookAtAll
+	deadline := time.Now().Add(tickBudget)
+	done, everything, err := s.minutes.tick(ctx)
+	left := 0
+	if err == nil {
+		left, err = rollUp(ctx, s.db.Conn(), done.settled, everything, deadline)
 	}
-	dirty, err := look(ctx)
-	if err != nil {
-		return 0, err
+	if err != nil || left > 0 {
+		// Some minutes may be settled and their hours not.
+		s.minutes.forget()
 	}
-	settled, left, err := s.settle(ctx, dirty, began.Add(tickBudget))
-	if err == nil && left == 0 {
-		s.caughtUp = began
-	}
-	return settled, err
+	return len(done.settled), err
 }
 
-// lookLately finds the dirty minutes that were touched since everything was
-// settled.
-func (s *Settler) lookLately(ctx context.Context) ([]minute, error) {
-	if s.caughtUp.IsZero() {
-		return findDirty(ctx, s.db.Conn())
-	}
-	return findDirtyLately(ctx, s.db.Conn(), s.caughtUp.Add(-overlap))
+// tickUsers settles the users' rates of hours that received data.
+func (s *Settler) tickUsers(ctx context.Context) (int, error) {
+	done, _, err := s.users.tick(ctx)
+	return len(done.settled), err
 }
 
-// lookAtAll finds the dirty minutes of all time, and those in which a settler that
-// was killed left rates of several versions.
-func (s *Settler) lookAtAll(ctx context.Context) ([]minute, error) {
-	began := time.Now().Round(0)
-	dirty, err := findDirty(ctx, s.db.Conn())
-	if err != nil {
-		return nil, err
-	}
-	mixed, err := findMixedLately(ctx, s.db.Conn())
-	if err != nil {
-		return nil, err
-	}
-	s.all = began
-	return merge(dirty, mixed), nil
-}
-
-// settle settles minutes, the most urgent first, until none is left or, when it is
-// not zero, the deadline is over. At least one batch is settled.
-func (s *Settler) settle(ctx context.Context, dirty []minute, deadline time.Time) (settled, left int, err error) {
-	for round := 0; len(dirty) > 0 && round < maxRounds; round++ {
-		sortByUrgency(dirty, time.Now())
-		var again []minute
-		for len(dirty) > 0 {
-			if settled > 0 && !deadline.IsZero() && time.Now().After(deadline) {
-				return settled, len(dirty) + len(again), nil
-			}
-			n := min(len(dirty), int(s.batch))
-			mixed, err := s.settleBatch(ctx, dirty[:n])
-			if err != nil {
-				return settled, len(dirty) + len(again), err
-			}
-			settled, dirty, again = settled+n, dirty[n:], append(again, mixed...)
+// SettleOnce settles everything whose data is newer than its rates when it is called,
+// and returns how many minutes it settled. On an error, what was settled until then
+// stays settled.
+func (s *Settler) SettleOnce(ctx context.Context) (settled int, err error) {
+	for range maxRounds {
+		minutes, err := s.minutes.settleAll(ctx)
+		settled += len(minutes.settled)
+		if err != nil {
+			return settled, err
 		}
-		dirty = again
+		if _, err := rollUp(ctx, s.db.Conn(), nil, true, time.Time{}); err != nil {
+			return settled, err
+		}
+		users, err := s.users.settleAll(ctx)
+		if err != nil || minutes.mixed+users.mixed == 0 {
+			return settled, err
+		}
 	}
-	return settled, len(dirty), nil
-}
-
-// settleBatch recounts minutes and notes that they are settled. It returns those
-// to which another settler wrote at the same time.
-func (s *Settler) settleBatch(ctx context.Context, minutes []minute) (mixed []minute, err error) {
-	began := time.Now()
-	err = recount(ctx, s.db.Conn(), minutes, s.cfg)
-	s.batch = s.batch.after(time.Since(began), err)
-	if err != nil {
-		return nil, err
-	}
-	return s.confirm(ctx, minutes)
-}
-
-// confirm notes that minutes are settled whose rates are stored. It returns those
-// to which another settler wrote at the same time.
-func (s *Settler) confirm(ctx context.Context, minutes []minute) (mixed []minute, err error) {
-	if mixed, err = findMixed(ctx, s.db.Conn(), minutes); err != nil {
-		return nil, err
-	}
-	return mixed, noteSettled(ctx, s.db.Conn(), minutes)
+	return settled, nil
 }

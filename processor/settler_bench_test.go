@@ -60,6 +60,7 @@ func BenchmarkLookAtAYear(b *testing.B) {
 	s.exec(`INSERT INTO bucket_touches SELECT 'acme', toDateTime('2026-01-01 00:00:00', 'UTC') + number * 60, 5, toDateTime64('2026-01-01 00:00:00', 3, 'UTC') + number * 60 FROM numbers(525600)`)
 	s.exec(`INSERT INTO settled_buckets SELECT tenant, bucket, touches, touched_at FROM bucket_touches`)
 	settler := s.settler()
+	settleOnce(b.Context(), b, settler) // hours and days
 	for b.Loop() {
 		if got := settleOnce(b.Context(), b, settler); got != 0 {
 			b.Fatalf("settled %d minutes, want none", got)
@@ -79,4 +80,23 @@ func BenchmarkSettleManyQuietMinutes(b *testing.B) {
 		minutes += settleOnce(b.Context(), b, settler)
 	}
 	b.ReportMetric(float64(minutes)/time.Since(began).Seconds(), "minutes/s")
+}
+
+// BenchmarkTick settles a minute again and again whose hour and day have rates of 200
+// combinations in each minute.
+func BenchmarkTick(b *testing.B) {
+	s := newRatesStore(b)
+	s.exec(`INSERT INTO interactions (tenant, started_at, interaction_id, model, user, shown_at, output_chars)
+		SELECT 'acme', toDateTime64('2026-11-20 00:00:00', 3, 'UTC') + INTERVAL intDiv(number, 200) MINUTE, generateUUIDv4(),
+			concat('tab-', toString(number % 200)), concat('user-', toString(number % 1000)), now64(6), 10
+		FROM numbers(200 * 1440)`)
+	s.exec(`INSERT INTO bucket_touches SELECT DISTINCT tenant, toStartOfMinute(started_at), 1, now64(3) FROM interactions`)
+	settler := s.settler()
+	settleOnce(b.Context(), b, settler)
+	for b.Loop() {
+		s.exec("INSERT INTO bucket_touches VALUES ('acme', '2026-11-20 10:30:00', 1, now64(3))")
+		if got, err := settler.Tick(b.Context()); err != nil || got == 0 {
+			b.Fatalf("settled %d minutes, %v", got, err)
+		}
+	}
 }

@@ -8,7 +8,7 @@ import (
 
 // SettlerConfig says how often rates are settled and what counts.
 //
-// MinRead and MinReject apply when a minute is settled: a change leaves minutes as
+// MinRead and MinReject apply when a bucket is settled: a change leaves buckets as
 // they are until they receive data.
 type SettlerConfig struct {
 	// Interval is the pause between two settlements. It grows with how long the
@@ -17,6 +17,9 @@ type SettlerConfig struct {
 	// FullInterval is how often minutes of all time are looked at, and not only
 	// those that received data lately.
 	FullInterval time.Duration
+	// UserInterval is how often, at most, the rates of users are brought up to date in
+	// one hour of data.
+	UserInterval time.Duration
 	// MinRead is how long an interaction must have been visible to count as read.
 	MinRead time.Duration
 	// MinReject is how long an interaction must have been visible for its
@@ -30,6 +33,7 @@ func DefaultSettlerConfig() SettlerConfig {
 	return SettlerConfig{
 		Interval:     2 * time.Second,
 		FullInterval: 10 * time.Minute,
+		UserInterval: 10 * time.Second,
 		MinRead:      750 * time.Millisecond,
 	}
 }
@@ -42,6 +46,9 @@ func (c SettlerConfig) Validate() error {
 	}
 	if c.FullInterval < c.Interval {
 		errs = append(errs, fmt.Errorf("full interval %s: at least the interval (%s) is needed", c.FullInterval, c.Interval))
+	}
+	if c.UserInterval <= 0 {
+		errs = append(errs, fmt.Errorf("user interval %s: a positive duration is needed", c.UserInterval))
 	}
 	if c.MinRead < 0 {
 		errs = append(errs, fmt.Errorf("minimum visible time of a read %s: it cannot be negative", c.MinRead))

@@ -37,6 +37,7 @@ type interactionPart struct {
 	Tenant    string    `ch:"tenant"`
 	StartedAt time.Time `ch:"started_at"`
 	ID        uuid.UUID `ch:"interaction_id"`
+	User      string    `ch:"user"`
 	rateDimensions
 	OutputChars      uint32    `ch:"output_chars"`
 	ShownAt          time.Time `ch:"shown_at"`
@@ -69,6 +70,7 @@ type opportunityPart struct {
 	Tenant    string    `ch:"tenant"`
 	StartedAt time.Time `ch:"started_at"`
 	ID        uuid.UUID `ch:"opportunity_id"`
+	User      string    `ch:"user"`
 	rateDimensions
 	RequestedAt   time.Time `ch:"requested_at"`
 	NotProducedAt time.Time `ch:"not_produced_at"`
@@ -79,6 +81,16 @@ type rateRow struct {
 	Tenant string    `ch:"tenant"`
 	Bucket time.Time `ch:"bucket"`
 	rateDimensions
+	rateCounts
+}
+
+// userRow is a row of user_rate_hours, or of user_rates with a whole day.
+type userRow struct {
+	Tenant     string    `ch:"tenant"`
+	Bucket     time.Time `ch:"bucket"`
+	Experiment string    `ch:"experiment"`
+	Variant    string    `ch:"variant"`
+	User       string    `ch:"user"`
 	rateCounts
 }
 
@@ -218,14 +230,32 @@ func columnsOf[T any]() string {
 	return strings.Join(names, ", ")
 }
 
-// settled returns what reports would read: all rows that count something.
+// settled returns what reports would read of the minutes: all rows that count something.
 func (s ratesStore) settled() []rateRow {
 	s.tb.Helper()
-	rows := selectRows[rateRow](s, "rates FINAL")
+	return s.settledIn("rates")
+}
+
+// settledIn is settled for rates or a table of its sums.
+func (s ratesStore) settledIn(table string) []rateRow {
+	s.tb.Helper()
+	rows := selectRows[rateRow](s, table+" FINAL")
 	for i := range rows {
 		rows[i].trim()
 	}
 	return slices.DeleteFunc(rows, func(row rateRow) bool { return cmp.Equal(row.rateCounts, rateCounts{}) })
+}
+
+// settledUsers is settled for user_rate_hours FINAL or user_rates. These have fewer
+// counts.
+func (s ratesStore) settledUsers(from string) []userRow {
+	s.tb.Helper()
+	rows := selectRows[userRow](s, `(SELECT *, `+strings.ReplaceAll("[] AS task_results, [] AS four_gram_sum, [] AS four_gram_count", "[]", "emptyArrayUInt64()")+`,
+		CAST(map(), 'Map(UInt16, UInt64)') AS latency FROM `+from+`)`)
+	for i := range rows {
+		rows[i].trim()
+	}
+	return slices.DeleteFunc(rows, func(row userRow) bool { return cmp.Equal(row.rateCounts, rateCounts{}) })
 }
 
 // trim removes what counts nothing from arrays and maps, so that equal counts

@@ -15,7 +15,7 @@ const (
 	// statementTarget is how long one recount should take.
 	statementTarget = 500 * time.Millisecond
 
-	// A minute younger than minAge is as urgent as one of that age, one older than
+	// A bucket younger than minAge is as urgent as one of that age, one older than
 	// maxAge as one of that age.
 	minAge = time.Minute
 	maxAge = 15 * time.Minute
@@ -30,8 +30,12 @@ func pause(interval, took time.Duration) time.Duration {
 	return min(max(interval, idleShare*took), longest)
 }
 
-// batchSize is how many minutes a statement recounts. It follows how long
-// statements take, because how many rows a minute has is not known before.
+// userPause returns how long to rest after settling the rates of users: the interval, or
+// [idleShare] times the work.
+func userPause(interval, took time.Duration) time.Duration { return max(interval, idleShare*took) }
+
+// batchSize is how many buckets a statement recounts. It follows how long
+// statements take, because how many rows a bucket has is not known before.
 type batchSize int
 
 const (
@@ -51,49 +55,31 @@ func (b batchSize) after(took time.Duration, err error) batchSize {
 	return b
 }
 
-// minute is a minute of a tenant's data.
-type minute struct {
+// bucket is a minute, or more, of a tenant's data.
+type bucket struct {
 	tenant string
 	start  time.Time
-	// version is what the minute's touches added up to when it was found.
+	// version is what the bucket's touches added up to when it was found.
 	version uint64
-	// settledAt is when the minute was settled last; 1970 if never.
+	// settledAt is when the bucket was settled last; 1970 if never.
 	settledAt time.Time
 }
 
-// urgency is how out of date a minute is for its age: minutes that were never
+// urgency is how out of date a bucket is for its age: buckets that were never
 // settled come first, and of the others a young one does not wait for old ones,
 // which wait the longer the older they are, but not forever.
-func (m minute) urgency(now time.Time) float64 {
-	age := min(max(now.Sub(m.start), minAge), maxAge)
-	return float64(now.Sub(m.settledAt)) / float64(age)
+func (b bucket) urgency(now time.Time) float64 {
+	age := min(max(now.Sub(b.start), minAge), maxAge)
+	return float64(now.Sub(b.settledAt)) / float64(age)
 }
 
-// sortByUrgency sorts the most urgent minutes to the front.
-func sortByUrgency(minutes []minute, now time.Time) {
-	slices.SortFunc(minutes, func(a, b minute) int {
+// sortByUrgency sorts the most urgent buckets to the front.
+func sortByUrgency(buckets []bucket, now time.Time) {
+	slices.SortFunc(buckets, func(a, b bucket) int {
 		return cmp.Or(
 			cmp.Compare(b.urgency(now), a.urgency(now)),
 			b.start.Compare(a.start),
 			cmp.Compare(a.tenant, b.tenant),
 		)
 	})
-}
-
-// merge returns the minutes that are in a or b, once each.
-func merge(a, b []minute) []minute {
-	type key struct {
-		tenant string
-		start  int64
-	}
-	seen := make(map[key]bool, len(a))
-	for _, m := range a {
-		seen[key{m.tenant, m.start.Unix()}] = true
-	}
-	for _, m := range b {
-		if !seen[key{m.tenant, m.start.Unix()}] {
-			a = append(a, m)
-		}
-	}
-	return a
 }

@@ -2,7 +2,6 @@ package processor
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -55,7 +54,7 @@ func TestBatchSizeFollowsTheWork(t *testing.T) {
 func TestUrgency(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC)
-	minutes := []minute{
+	buckets := []bucket{
 		{tenant: "never settled", start: now.Add(-30 * 24 * time.Hour), settledAt: time.Unix(0, 0)},
 		{tenant: "old, long ago", start: now.Add(-10 * time.Hour), settledAt: now.Add(-2 * time.Minute)},
 		{tenant: "now, lately", start: now, settledAt: now.Add(-6 * time.Second)},
@@ -63,25 +62,15 @@ func TestUrgency(t *testing.T) {
 		{tenant: "old, lately", start: now.Add(-10 * time.Hour), settledAt: now.Add(-9 * time.Second)},
 	}
 	var want []string
-	for _, m := range minutes {
+	for _, m := range buckets {
 		want = append(want, m.tenant)
 	}
-	rand.New(rand.NewPCG(1, 1)).Shuffle(len(minutes), func(i, j int) { minutes[i], minutes[j] = minutes[j], minutes[i] })
-	sortByUrgency(minutes, now)
-	for i, m := range minutes {
+	rand.New(rand.NewPCG(1, 1)).Shuffle(len(buckets), func(i, j int) { buckets[i], buckets[j] = buckets[j], buckets[i] })
+	sortByUrgency(buckets, now)
+	for i, m := range buckets {
 		if m.tenant != want[i] {
 			t.Errorf("place %d: %s, want %s", i, m.tenant, want[i])
 		}
-	}
-}
-
-func TestMerge(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC)
-	a, b := minute{tenant: "a", start: at}, minute{tenant: "b", start: at}
-	later := minute{tenant: "a", start: at.Add(time.Minute)}
-	if got, want := fmt.Sprint(merge([]minute{a, b}, []minute{b, later})), fmt.Sprint([]minute{a, b, later}); got != want {
-		t.Errorf("merge = %s, want %s", got, want)
 	}
 }
 
@@ -93,6 +82,7 @@ func TestSettlerConfigValidate(t *testing.T) {
 	for name, spoil := range map[string]func(*SettlerConfig){
 		"no interval":         func(c *SettlerConfig) { c.Interval = 0 },
 		"full before partial": func(c *SettlerConfig) { c.FullInterval = c.Interval - 1 },
+		"no user interval":    func(c *SettlerConfig) { c.UserInterval = 0 },
 		"negative read":       func(c *SettlerConfig) { c.MinRead = -1 },
 		"negative reject":     func(c *SettlerConfig) { c.MinReject = -1 },
 	} {

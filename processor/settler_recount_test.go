@@ -1,13 +1,10 @@
 package processor_test
 
 import (
-	"fmt"
 	"math"
 	"reflect"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
@@ -40,37 +37,33 @@ func mergeParts[T any](into *T, part T) {
 	}
 }
 
-// requireRecount fails the test unless rates equal a recount.
+// requireRecount fails the test unless the rates of minutes, hours, days and users
+// equal a recount.
 func (s ratesStore) requireRecount(minRead, minReject time.Duration) {
 	s.tb.Helper()
-	want := s.recount(minRead, minReject)
-	if diff := diffRates(want, s.settled()); diff != "" {
-		s.tb.Fatalf("rates differ from the recount of %d rows (-recount +rates):\n%.4000s", len(want), diff)
+	minutes, users := s.recount(minRead, minReject)
+	for _, c := range []struct {
+		what string
+		diff string
+	}{
+		{"rates", diffRates(minutes, s.settledIn("rates"))},
+		{"rate_hours", diffRates(sumRates(minutes, time.Hour), s.settledIn("rate_hours"))},
+		{"rate_days", diffRates(sumRates(minutes, 24*time.Hour), s.settledIn("rate_days"))},
+		{"user_rate_hours", diffUsers(users, s.settledUsers("user_rate_hours FINAL"))},
+		{"user_rates", diffUsers(sumUsers(users), s.settledUsers("(SELECT *, toDateTime(day, 'UTC') AS bucket FROM user_rates)"))},
+	} {
+		if c.diff != "" {
+			s.tb.Fatalf("%s differ from the recount (-recount +%s):\n%.4000s", c.what, c.what, c.diff)
+		}
 	}
-}
-
-func diffRates(want, got []rateRow) string {
-	return cmp.Diff(want, got, cmp.AllowUnexported(rateRow{}), cmpopts.EquateEmpty(), cmpopts.SortSlices(func(a, b rateRow) bool {
-		return rateKey(a) < rateKey(b)
-	}))
-}
-
-func rateKey(r rateRow) string {
-	return fmt.Sprintf("%q %d %q", r.Tenant, r.Bucket.Unix(), r.rateDimensions)
 }
 
 // recount counts everything again from the partial rows, in Go, one interaction
-// at a time: slow, simple and independent of the settler's SQL.
-func (s ratesStore) recount(minRead, minReject time.Duration) []rateRow {
+// at a time: slow, simple and independent of the settler's SQL. It returns the rates of
+// minutes, and those of users per hour.
+func (s ratesStore) recount(minRead, minReject time.Duration) ([]rateRow, []userRow) {
 	s.tb.Helper()
-	all := map[string]*rateRow{}
-	at := func(tenant string, start time.Time, d rateDimensions) *rateCounts {
-		row := rateRow{Tenant: tenant, Bucket: start.Truncate(time.Minute), rateDimensions: d}
-		if all[rateKey(row)] == nil {
-			all[rateKey(row)] = &row
-		}
-		return &all[rateKey(row)].rateCounts
-	}
+	minutes, hours := newRateTally(), newUserTally()
 	merged := map[uuid.UUID]*interactionPart{}
 	for _, part := range selectRows[interactionPart](s, "interactions") {
 		if merged[part.ID] == nil {
@@ -79,7 +72,8 @@ func (s ratesStore) recount(minRead, minReject time.Duration) []rateRow {
 		mergeParts(merged[part.ID], part)
 	}
 	for _, row := range merged {
-		at(row.Tenant, row.StartedAt, row.rateDimensions).countInteraction(*row, minRead, minReject)
+		minutes.at(rateRow{Tenant: row.Tenant, Bucket: row.StartedAt.Truncate(time.Minute), rateDimensions: row.rateDimensions}).countInteraction(*row, minRead, minReject)
+		hours.at(userRow{Tenant: row.Tenant, Bucket: row.StartedAt.Truncate(time.Hour), Experiment: row.Experiment, Variant: row.Variant, User: row.User}).countInteraction(*row, minRead, minReject)
 	}
 	opened := map[uuid.UUID]*opportunityPart{}
 	for _, part := range selectRows[opportunityPart](s, "opportunities") {
@@ -89,16 +83,13 @@ func (s ratesStore) recount(minRead, minReject time.Duration) []rateRow {
 		mergeParts(opened[part.ID], part)
 	}
 	for _, row := range opened {
-		at(row.Tenant, row.StartedAt, row.rateDimensions).countOpportunity(*row)
+		minutes.at(rateRow{Tenant: row.Tenant, Bucket: row.StartedAt.Truncate(time.Minute), rateDimensions: row.rateDimensions}).countOpportunity(*row)
+		hours.at(userRow{Tenant: row.Tenant, Bucket: row.StartedAt.Truncate(time.Hour), Experiment: row.Experiment, Variant: row.Variant, User: row.User}).countOpportunity(*row)
 	}
-	var list []rateRow
-	for _, row := range all {
-		row.trim()
-		if !cmp.Equal(row.rateCounts, rateCounts{}) {
-			list = append(list, *row)
-		}
+	for _, row := range hours.rows { // what is not kept per user
+		row.TaskResults, row.FourGramSum, row.FourGramCount, row.Latency = nil, nil, nil, nil
 	}
-	return list
+	return minutes.list(), hours.list()
 }
 
 func isSetTime(t time.Time) bool { return t.Unix() > 0 }

@@ -16,13 +16,17 @@ import (
 func TestRunSettlesWhatArrives(t *testing.T) {
 	t.Parallel()
 	s := newRatesStore(t)
-	settler := s.settler(func(cfg *processor.SettlerConfig) { cfg.Interval = 10 * time.Millisecond })
+	settler := s.settler(func(cfg *processor.SettlerConfig) {
+		cfg.Interval, cfg.UserInterval = 10*time.Millisecond, 10*time.Millisecond
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- settler.Run(ctx) }()
 	for arrived := 1; arrived <= 3; arrived++ {
 		s.insert([]interactionPart{{Tenant: "acme", StartedAt: start, ID: uuid.New(), ShownAt: start}}, nil)
-		s.await(func(rows []rateRow) bool { return len(rows) == 1 && rows[0].Shown == uint64(arrived) })
+		for table := range strings.FieldsSeq("rates rate_hours rate_days user_rate_hours") {
+			s.await(table, "SELECT sum(shown) FROM "+table+" FINAL", uint64(arrived))
+		}
 	}
 	cancel()
 	if err := <-ended; err != nil {
@@ -50,7 +54,7 @@ func TestRunGoesOnAfterAnError(t *testing.T) {
 		t.Errorf("logged %q", line)
 	}
 	s.exec("RENAME TABLE away TO rates")
-	s.await(func(rows []rateRow) bool { return len(rows) == 1 && rows[0].Shown == 1 })
+	s.await("rates", "SELECT sum(shown) FROM rates FINAL", 1)
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("Run: %v", err)
@@ -80,7 +84,7 @@ func TestDeadlineLeavesTheRest(t *testing.T) {
 	}
 	s.insert(parts, nil)
 	settler := s.settler()
-	settlement, err := settler.Look(t.Context())
+	settlement, err := settler.Look(t.Context(), "rates")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,18 +101,40 @@ func TestDeadlineLeavesTheRest(t *testing.T) {
 	s.requireRecount(750*time.Millisecond, 0)
 }
 
-// await polls the rates until they are as wanted.
-func (s ratesStore) await(wanted func([]rateRow) bool) {
+// TestUsersArePaced touches an hour that has just been settled: it waits.
+func TestUsersArePaced(t *testing.T) {
+	t.Parallel()
+	s := newRatesStore(t)
+	patient := s.settler(func(cfg *processor.SettlerConfig) { cfg.UserInterval = time.Hour })
+	eager := s.settler(func(cfg *processor.SettlerConfig) { cfg.UserInterval = time.Nanosecond })
+	for i, c := range []struct {
+		settler *processor.Settler
+		want    int
+	}{{patient, 1}, {patient, 0}, {eager, 1}, {patient, 0}} {
+		s.insert([]interactionPart{{Tenant: "acme", StartedAt: start, ID: uuid.New(), ShownAt: start, User: "ada"}}, nil)
+		if got, err := c.settler.TickUsers(t.Context()); err != nil || got != c.want {
+			t.Errorf("tick %d: settled %d hours, %v; want %d", i, got, err, c.want)
+		}
+	}
+	settleOnce(t.Context(), t, patient)
+	s.requireRecount(750*time.Millisecond, 0)
+}
+
+// await polls a number until it is as wanted.
+func (s ratesStore) await(what, query string, want uint64) {
 	s.tb.Helper()
 	ctx, cancel := context.WithTimeout(s.tb.Context(), 30*time.Second)
 	defer cancel()
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
-	for !wanted(s.settled()) {
-		select {
-		case <-ctx.Done():
-			s.tb.Fatalf("the rates stay %+v", s.settled())
-		case <-poll.C:
+	for {
+		var got uint64
+		if err := s.Conn().QueryRow(ctx, query).Scan(&got); err != nil || got == want {
+			if err != nil {
+				s.tb.Fatalf("%s: %v", what, err)
+			}
+			return
 		}
+		<-poll.C
 	}
 }

@@ -2,77 +2,131 @@ package processor
 
 import (
 	"context"
-	_ "embed" // the statements
+	"embed"
 	"errors"
 	"fmt"
+	"strings"
+	"text/template"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-var (
-	//go:embed settle/dirty.sql
-	dirtySQL string
-	//go:embed settle/dirty_lately.sql
-	dirtyLatelySQL string
-	//go:embed settle/mixed.sql
-	mixedSQL string
-	//go:embed settle/mixed_lately.sql
-	mixedLatelySQL string
-	//go:embed settle/recount.sql
-	recountSQL string
-	//go:embed settle/settled.sql
-	settledSQL string
-)
+//go:embed settle/*.sql
+var settleFiles embed.FS
 
-// findDirty returns the minutes whose data is newer than their rates.
-func findDirty(ctx context.Context, conn driver.Conn) ([]minute, error) {
-	return find(ctx, conn, "dirty minutes", dirtySQL)
+// statement renders a file of settle/ for a table and some of its buckets.
+func (t table) statement(file string, which selection) (string, error) {
+	parsed, err := template.ParseFS(settleFiles, "settle/"+file)
+	if err != nil {
+		return "", fmt.Errorf("parse statement: %w", err)
+	}
+	var sql strings.Builder
+	data := struct {
+		table
+		Where string
+	}{t, which.set}
+	if err := parsed.Execute(&sql, data); err != nil {
+		return "", fmt.Errorf("render statement: %w", err)
+	}
+	return sql.String(), nil
 }
 
-// findDirtyLately is [findDirty] for the minutes that were touched since then.
-func findDirtyLately(ctx context.Context, conn driver.Conn, since time.Time) ([]minute, error) {
-	return find(ctx, conn, "dirty minutes", dirtyLatelySQL, clickhouse.Named("since_ms", since.UnixMilli()))
+// selection is some buckets of a table: a set in SQL, and its parameters. The zero value
+// leaves the choice to the statement.
+type selection struct {
+	set  string
+	args []any
 }
 
-// findMixed returns those of the minutes in which rates of several versions count.
-func findMixed(ctx context.Context, conn driver.Conn, minutes []minute) ([]minute, error) {
-	return find(ctx, conn, "minutes of mixed versions", mixedSQL, parameters(minutes)...)
+// these selects buckets by name.
+func these(buckets []bucket) selection {
+	return selection{
+		set:  "arrayZip({tenants:Array(String)}, {starts:Array(DateTime('UTC'))})",
+		args: parameters(buckets),
+	}
 }
 
-// findMixedLately is [findMixed] for the minutes that were settled lately.
-func findMixedLately(ctx context.Context, conn driver.Conn) ([]minute, error) {
-	return find(ctx, conn, "minutes of mixed versions", mixedLatelySQL)
+// touchedSince selects the buckets that were touched since then.
+func (t table) touchedSince(since time.Time) selection {
+	return selection{
+		set: "(SELECT tenant, " + t.Start + "(bucket) FROM bucket_touches" +
+			" WHERE touched_at >= fromUnixTimestamp64Milli({since_ms:Int64}))",
+		args: []any{clickhouse.Named("since_ms", since.UnixMilli())},
+	}
 }
 
-// find runs a statement that gives minutes: tenant, start, version and when they
-// were settled last.
-func find(ctx context.Context, conn driver.Conn, what, sql string, args ...any) (minutes []minute, err error) {
+// findDirty returns those of the buckets, by default of all, whose data is newer than
+// they are.
+func (t table) findDirty(ctx context.Context, conn driver.Conn, which selection) ([]bucket, error) {
+	return t.find(ctx, conn, "dirty.sql", which)
+}
+
+// findMixed returns those of the buckets, by default of those settled lately, in which
+// counts of several versions are.
+func (t table) findMixed(ctx context.Context, conn driver.Conn, which selection) ([]bucket, error) {
+	return t.find(ctx, conn, "mixed.sql", which)
+}
+
+// find runs a statement that gives buckets: tenant, start, version and when they were
+// settled last.
+func (t table) find(ctx context.Context, conn driver.Conn, file string, which selection) (found []bucket, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("find %s: %w", what, err)
+			err = fmt.Errorf("find buckets of %s by %s: %w", t.Name, file, err)
 		}
 	}()
-	rows, err := conn.Query(ctx, sql, args...)
+	sql, err := t.statement(file, which)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := conn.Query(ctx, sql, which.args...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var m minute
-		if err := rows.Scan(&m.tenant, &m.start, &m.version, &m.settledAt); err != nil {
+		var b bucket
+		if err := rows.Scan(&b.tenant, &b.start, &b.version, &b.settledAt); err != nil {
 			return nil, err
 		}
-		minutes = append(minutes, m)
+		found = append(found, b)
 	}
-	return minutes, rows.Err()
+	return found, rows.Err()
 }
 
-// recount replaces the rates of the minutes by a recount.
-func recount(ctx context.Context, conn driver.Conn, minutes []minute, cfg SettlerConfig) error {
-	if err := conn.Exec(ctx, recountSQL, append(parameters(minutes), limits(cfg)...)...); err != nil {
-		return fmt.Errorf("recount minutes: %w", err)
+// recount replaces buckets by a recount.
+func (t table) recount(ctx context.Context, conn driver.Conn, buckets []bucket, cfg SettlerConfig) error {
+	return t.exec(ctx, conn, "recount.sql", buckets, limits(cfg)...)
+}
+
+// rollUp replaces buckets by the sums of the shorter ones.
+func (t table) rollUp(ctx context.Context, conn driver.Conn, buckets []bucket) error {
+	return t.exec(ctx, conn, "rollup.sql", buckets)
+}
+
+// touch touches the first minute of buckets, so that they are dirty.
+func (t table) touch(ctx context.Context, conn driver.Conn, buckets []bucket) error {
+	return t.exec(ctx, conn, "touch.sql", buckets)
+}
+
+// note stores the versions at which buckets were settled.
+func (t table) note(ctx context.Context, conn driver.Conn, buckets []bucket) error {
+	return t.exec(ctx, conn, "note.sql", buckets)
+}
+
+// exec runs a statement for buckets; none are no work.
+func (t table) exec(ctx context.Context, conn driver.Conn, file string, buckets []bucket, args ...any) error {
+	if len(buckets) == 0 {
+		return nil
+	}
+	sql, err := t.statement(file, selection{})
+	if err == nil {
+		err = conn.Exec(ctx, sql, append(parameters(buckets), args...)...)
+	}
+	if err != nil {
+		return fmt.Errorf("settle %d buckets of %s by %s: %w", len(buckets), t.Name, file, err)
 	}
 	return nil
 }
@@ -85,25 +139,17 @@ func limits(cfg SettlerConfig) []any {
 	}
 }
 
-// noteSettled stores the versions at which minutes were settled.
-func noteSettled(ctx context.Context, conn driver.Conn, minutes []minute) error {
-	if err := conn.Exec(ctx, settledSQL, parameters(minutes)...); err != nil {
-		return fmt.Errorf("note settled minutes: %w", err)
-	}
-	return nil
-}
-
-// parameters returns minutes as the statements' parameters.
-func parameters(minutes []minute) []any {
-	tenants := make([]string, len(minutes))
-	starts := make([]int64, len(minutes))
-	versions := make([]uint64, len(minutes))
-	for i, m := range minutes {
-		tenants[i], starts[i], versions[i] = m.tenant, m.start.Unix(), m.version
+// parameters returns buckets as the statements' parameters.
+func parameters(buckets []bucket) []any {
+	tenants := make([]string, len(buckets))
+	starts := make([]int64, len(buckets))
+	versions := make([]uint64, len(buckets))
+	for i, b := range buckets {
+		tenants[i], starts[i], versions[i] = b.tenant, b.start.Unix(), b.version
 	}
 	return []any{
 		clickhouse.Named("tenants", tenants),
-		clickhouse.Named("minutes", starts),
+		clickhouse.Named("starts", starts),
 		clickhouse.Named("versions", versions),
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/yirifi/flywheel/internal/warehouse"
 )
 
 // parseError parses args and returns the text of the error, or "".
@@ -36,6 +38,7 @@ func TestWrongSettingsAreErrors(t *testing.T) {
 		{"unknown flag", []string{"up", "--liste=x"}, "unknown flag --liste"},
 		{"bad size", []string{"up", "--log-max-trace=lots"}, "for example 512KiB"},
 		{"bad duration", []string{"up", "--settle-interval=soon"}, "settle-interval"},
+		{"bad age", []string{"processor", "--keep-edits=90m"}, "for example 400d"},
 		{"bad level", []string{"--log-level=loud", "up"}, "log-level"},
 		{"missing file", []string{"--config=/does/not/exist.yaml", "up"}, "no such file"},
 	} {
@@ -45,6 +48,18 @@ func TestWrongSettingsAreErrors(t *testing.T) {
 				t.Errorf("error %q, want %q in it", got, test.want)
 			}
 		})
+	}
+}
+
+func TestAges(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	app, err := parse([]string{"up", "--keep-interactions=400d", "--keep-content=720h", "--keep-steps=0"}, &out, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := app.command.(*upCmd).ages(), (warehouse.Ages{Interactions: 400, Content: 30}); got != want {
+		t.Errorf("ages %+v, want %+v", got, want)
 	}
 }
 

@@ -66,7 +66,7 @@ func (c *processorCmd) Run(ctx context.Context, env environment) (err error) {
 			return err
 		}
 	}
-	run, err := c.processorSettings.build(log, db, env)
+	run, err := c.processorSettings.build(ctx, log, db, env)
 	if err != nil {
 		return err
 	}
@@ -74,9 +74,9 @@ func (c *processorCmd) Run(ctx context.Context, env environment) (err error) {
 	return run(ctx)
 }
 
-// build makes the processor and the settler, and returns a function that runs
-// both until its context ends.
-func (s processorSettings) build(log *eventlog.Log, db *warehouse.DB, env environment) (func(context.Context) error, error) {
+// build makes the processor and the settler, sets the ages of the tables, and returns a
+// function that runs both until its context ends.
+func (s processorSettings) build(ctx context.Context, log *eventlog.Log, db *warehouse.DB, env environment) (func(context.Context) error, error) {
 	proc, err := processor.New(s.config(), log, db, env.log)
 	if err != nil {
 		return nil, usageError{err}
@@ -85,12 +85,29 @@ func (s processorSettings) build(log *eventlog.Log, db *warehouse.DB, env enviro
 	if err != nil {
 		return nil, usageError{err}
 	}
+	if err := s.retain(ctx, db, settler); err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context) error {
 		group, ctx := errgroup.WithContext(ctx)
 		group.Go(func() error { return proc.Run(ctx) })
 		group.Go(func() error { return settler.Run(ctx) })
 		return group.Wait()
 	}, nil
+}
+
+// retain sets the ages of the tables. What may expire by them is counted before.
+func (s processorSettings) retain(ctx context.Context, db *warehouse.DB, settler *processor.Settler) error {
+	ages := s.ages()
+	if err := ages.Validate(); err != nil {
+		return usageError{err}
+	}
+	if ages != (warehouse.Ages{}) {
+		if _, err := settler.SettleOnce(ctx); err != nil {
+			return err
+		}
+	}
+	return db.Retain(ctx, ages)
 }
 
 type feedbackCmd struct {

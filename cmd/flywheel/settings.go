@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -34,6 +36,24 @@ func (b *byteSize) UnmarshalText(text []byte) error {
 	}
 	*b = byteSize(n)
 	return nil
+}
+
+// age is a time in whole days, such as 400d. 0: for ever.
+type age int
+
+// UnmarshalText parses a number of days, or a duration that is one.
+func (a *age) UnmarshalText(text []byte) error {
+	const day = 24 * time.Hour
+	if number, isDays := strings.CutSuffix(string(text), "d"); isDays || number == "0" {
+		if n, err := strconv.Atoi(number); err == nil {
+			*a = age(n)
+			return nil
+		}
+	} else if d, err := time.ParseDuration(number); err == nil && d%day == 0 {
+		*a = age(d / day)
+		return nil
+	}
+	return fmt.Errorf("age %q: whole days are needed, for example 400d; 0 keeps rows for ever", text)
 }
 
 // logSettings say where the event log is and what it keeps.
@@ -113,7 +133,26 @@ type processorSettings struct {
 	FlushDelay     time.Duration `default:"500ms" help:"Age after which a batch is written to ClickHouse."`
 	SettleInterval time.Duration `default:"2s" help:"How often rates are brought up to date."`
 	MinRead        time.Duration `default:"750ms" help:"How long a suggestion must be visible to count as read."`
+	UserInterval   time.Duration `default:"10s" help:"How often the rates of users are brought up to date in one hour of data."`
 	MinReject      time.Duration `default:"0s" help:"How long a suggestion must be visible for a rejection to count; a faster one counts as ignored."`
+
+	KeepInteractions age `default:"0d" help:"How long interactions and opportunities are kept, for example 400d. 0: for ever. Late events of older days no longer change rates."`
+	KeepContent      age `default:"0d" help:"How long the text of interactions is kept."`
+	KeepEdits        age `default:"0d" help:"How long edits are kept."`
+	KeepSteps        age `default:"0d" help:"How long messages, tool calls and other steps of sessions are kept."`
+	KeepRates        age `default:"0d" help:"How long rates are kept by the minute. Hours and days stay."`
+	KeepRollups      age `default:"0d" help:"How long rates are kept by the hour and day, and those of users."`
+}
+
+func (s processorSettings) ages() warehouse.Ages {
+	return warehouse.Ages{
+		Interactions: int(s.KeepInteractions),
+		Content:      int(s.KeepContent),
+		Edits:        int(s.KeepEdits),
+		Steps:        int(s.KeepSteps),
+		Rates:        int(s.KeepRates),
+		Rollups:      int(s.KeepRollups),
+	}
 }
 
 func (s processorSettings) config() processor.Config {
@@ -126,6 +165,7 @@ func (s processorSettings) config() processor.Config {
 func (s processorSettings) settler() processor.SettlerConfig {
 	cfg := processor.DefaultSettlerConfig()
 	cfg.Interval = s.SettleInterval
+	cfg.UserInterval = s.UserInterval
 	cfg.MinRead = s.MinRead
 	cfg.MinReject = s.MinReject
 	return cfg

@@ -172,7 +172,7 @@ func (c *upCmd) serve(ctx context.Context, env environment, log *eventlog.Log, s
 	if err != nil {
 		return usageError{err}
 	}
-	process, err := c.processorSettings.build(log, store.DB, env)
+	process, err := c.processorSettings.build(ctx, log, store.DB, env)
 	if err != nil {
 		return err
 	}

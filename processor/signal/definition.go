@@ -194,6 +194,7 @@ func (d *Definition) feedback(row *warehouse.Interaction) (sum int64) {
 		sum += int64(d.Weights.Thumb)
 	case flywheelv1.Thumb_THUMB_DOWN:
 		sum -= int64(d.Weights.Thumb)
+	case flywheelv1.Thumb_THUMB_UNSPECIFIED:
 	}
 	if row.RatingRank > 0 {
 		rating := int64(row.RatingRank&0xff) - 1
