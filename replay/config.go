@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
+	"github.com/yirifi/flywheel/sdk/go/flywheel"
 )
 
 const (
@@ -70,6 +71,11 @@ type Config struct {
 	// Both hold all events in memory.
 	Repeat  int
 	Shuffle bool
+
+	// Witness, where not nil, is told of every interaction and of the document as the
+	// agent had it when it asked its model. It is called from several goroutines and must
+	// keep no reference to text.
+	Witness func(interaction flywheel.ID, document string, text []byte)
 }
 
 // DefaultConfig returns the settings unless told otherwise.

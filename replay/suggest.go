@@ -152,6 +152,9 @@ func (s *session) offer(q question, o *flywheel.Opportunity, best predict.Sugges
 		Kind: kind, Prompt: prompt(q.place), Output: best.Text, Latency: latency,
 		OutputTokens: uint32(best.Tokens), MeanLogprob: new(float32(best.MeanLogprob)),
 	})
+	if s.cfg.Witness != nil {
+		s.cfg.Witness(interaction.ID(), s.name, s.doc.text)
+	}
 	s.count("generated")
 	s.counts.Suggestions++
 	s.quota--
