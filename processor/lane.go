@@ -35,20 +35,28 @@ func newLane(p *Processor, which eventlog.Lane) *lane {
 // Writing ends later than reading.
 func (l *lane) run(reading, writing context.Context) {
 	records := make(chan *eventlog.Message)
+	var fetching sync.WaitGroup
+	fetching.Go(func() { l.fetch(reading, records) })
+	l.process(records, func(b *batch) { l.writer.write(writing, b) })
+	fetching.Wait()
+}
+
+// process makes batches of records and calls write with one after the other, until
+// there are no more records and every batch is written.
+func (l *lane) process(records <-chan *eventlog.Message, write func(*batch)) {
 	ready, free := make(chan *batch), make(chan *batch, 2)
 	free <- &batch{}
-	var running sync.WaitGroup
-	running.Go(func() { l.fetch(reading, records) })
-	running.Go(func() {
+	var writing sync.WaitGroup
+	writing.Go(func() {
 		for b := range ready {
-			l.writer.write(writing, b)
+			write(b)
 			b.reset()
 			free <- b
 		}
 	})
 	l.fill(records, ready, free)
 	close(ready)
-	running.Wait()
+	writing.Wait()
 }
 
 // fill fills batches with records until there are no more. A batch is handed on when

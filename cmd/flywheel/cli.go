@@ -26,6 +26,8 @@ type cli struct {
 	Feedback   feedbackCmd   `cmd:"" help:"Run the feedback service, rates out over gRPC, and the registry of models and definitions."`
 	Log        logCmd        `cmd:"" help:"Run the event log alone: a NATS JetStream server that syncs before it acknowledges."`
 	Replay     replayCmd     `cmd:"" help:"Retype real source code with small language models as suggesting agents, and send what happens."`
+	ReplayLog  replayLogCmd  `cmd:"" help:"Process a part of the event log again, beside what runs: rebuilds tables, counts nothing twice."`
+	Verify     verifyCmd     `cmd:"" help:"Count everything again from the raw rows and compare it with rates, users' rates, labels and rewards."`
 	Rates      ratesCmd      `cmd:"" help:"Show acceptance, hide and other rates."`
 	Model      modelCmd      `cmd:"" help:"Register models: where they come from and how far they are."`
 	Definition definitionCmd `cmd:"" help:"List, add and compare the definitions of labels and rewards."`

@@ -26,6 +26,16 @@ func (l *Log) ensure(ctx context.Context, s *stream) error {
 	return nil
 }
 
+// adopt takes a stream as it is.
+func (l *Log) adopt(ctx context.Context, s *stream) error {
+	_, stored, err := l.streamInfo(ctx, s)
+	if err != nil {
+		return err
+	}
+	s.limits = StreamLimits{MaxBytes: stored.Config.MaxBytes, MaxAge: stored.Config.MaxAge}
+	return nil
+}
+
 func (l *Log) ensureStream(ctx context.Context, s *stream) error {
 	js := l.consuming.js
 	want := jetstream.StreamConfig{

@@ -34,6 +34,15 @@ func (l Lane) String() string {
 	}
 }
 
+// MarshalText returns the lane's name.
+func (l Lane) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// UnmarshalText reads the lane's name.
+func (l *Lane) UnmarshalText(text []byte) (err error) {
+	*l, err = parseLane(string(text))
+	return err
+}
+
 // parseLane is the inverse of [Lane.String].
 func parseLane(name string) (Lane, error) {
 	for _, lane := range Lanes() {

@@ -46,18 +46,33 @@ type Log struct {
 // run in several processes at once. The context bounds Open only. The caller must
 // call [Log.Close].
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Log, error) {
+	return start(ctx, cfg, log, (*Log).ensure)
+}
+
+// Attach connects to an external log that others run, and leaves its streams and their
+// limits as they are: those of cfg mean nothing. It fails when a stream is missing.
+// Otherwise it is like [Open].
+func Attach(ctx context.Context, cfg Config, log *slog.Logger) (*Log, error) {
+	if cfg.URL == "" {
+		return nil, errors.New("attach to event log: the URL of an external one is needed")
+	}
+	return start(ctx, cfg, log, (*Log).adopt)
+}
+
+// start opens a log and prepares its streams.
+func start(ctx context.Context, cfg Config, log *slog.Logger, prepare func(*Log, context.Context, *stream) error) (*Log, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("check event log settings: %w", err)
 	}
 	l := &Log{cfg: cfg, log: log, consumers: make(map[*Consumer]struct{})}
 	l.lanes, l.deadLetters = newStreams(cfg)
-	if err := l.open(ctx); err != nil {
+	if err := l.open(ctx, prepare); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-func (l *Log) open(ctx context.Context) (err error) {
+func (l *Log) open(ctx context.Context, prepare func(*Log, context.Context, *stream) error) (err error) {
 	if l.cfg.URL == "" {
 		if l.server, err = startServer(ctx, l.cfg, l.log); err != nil {
 			return err
@@ -71,7 +86,7 @@ func (l *Log) open(ctx context.Context) (err error) {
 	}
 	l.maxRecord = min(maxPayload, int(l.publishing.nc.MaxPayload())) - headerRoom
 	for _, s := range l.streams() {
-		if err := l.ensure(ctx, s); err != nil {
+		if err := prepare(l, ctx, s); err != nil {
 			return err
 		}
 	}
