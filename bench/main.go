@@ -4,7 +4,8 @@
 //
 // It runs the real binary twice: "up", everything Go in one process, and "split",
 // one process per role over TCP. The load generator and ClickHouse are processes
-// of their own and share the machine.
+// of their own and share the machine. Beside the load it measures how old rates are.
+// "history" measures a query of rates with 90 days of interactions behind it.
 package main
 
 import (
@@ -39,6 +40,7 @@ type options struct {
 	clients      int
 	batch        int
 	runs         int
+	history      int
 }
 
 func run(ctx context.Context, args []string) error {
@@ -53,22 +55,25 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.binary, "binary", "bin/flywheel", "the flywheel to measure")
-	flags.StringVar(&o.layout, "layout", "both", "up, split or both")
+	flags.StringVar(&o.layout, "layout", "all", "up, split, history, or all of them")
 	flags.IntVar(&o.interactions, "interactions", 200_000, fmt.Sprintf("interactions per run, %d events each", eventsPer))
 	flags.IntVar(&o.clients, "clients", 4, "concurrent clients")
 	flags.IntVar(&o.batch, "batch", 32, fmt.Sprintf("interactions per batch, %d events each", eventsPer))
 	flags.IntVar(&o.runs, "runs", 3, "runs per layout; the median by events/s is shown with the spread")
+	flags.IntVar(&o.history, "history", 100_000_000, "interactions of the last 90 days behind the query of rates that is measured")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	layouts := []string{"up", "split"}
-	if o.layout != "both" {
-		layouts = []string{o.layout}
-	}
-	for _, layout := range layouts {
+	for _, layout := range []string{"up", "split"} {
+		if o.layout != "all" && o.layout != layout {
+			continue
+		}
 		if err := measure(ctx, layout, o); err != nil {
 			return err
 		}
+	}
+	if o.layout == "all" || o.layout == "history" {
+		return measureHistory(ctx, o.history)
 	}
 	return nil
 }

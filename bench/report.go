@@ -23,6 +23,7 @@ type report struct {
 	acknowledged time.Duration
 	visible      time.Duration
 	settled      time.Duration
+	freshness    freshness
 	usage        []usage
 }
 
@@ -38,6 +39,8 @@ func (r report) print(w io.Writer, layout string, slowest, fastest float64) {
 		whole(float64(r.load.Events)/r.load.Seconds), r.load.AckP50Ms, r.load.AckP99Ms)
 	fmt.Fprintf(w, "  last event: acknowledged at %.1f s, visible at %.1f s, in the rates at %.1f s\n",
 		r.acknowledged.Seconds(), r.visible.Seconds(), r.settled.Seconds())
+	fmt.Fprintf(w, "  acknowledged → in GetRates, during the load: p50 %.1f s, p99 %.1f s, max %.1f s of %d probes\n",
+		r.freshness.p50.Seconds(), r.freshness.p99.Seconds(), r.freshness.max.Seconds(), r.freshness.count)
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(out, "  process\tCPU s / million events\tpeak memory\t")
 	for _, u := range r.usage {

@@ -38,6 +38,7 @@ type system struct {
 	engine    *engine.Engine
 	db        *warehouse.DB
 	collector string
+	feedback  string
 	processes []process
 }
 
@@ -64,12 +65,12 @@ func (s *system) startRoles(ctx context.Context, layout, binary, dir string) err
 	if err != nil {
 		return err
 	}
-	s.collector = ports[0]
+	s.collector, s.feedback = ports[0], ports[1]
 	store := "--clickhouse-url=" + s.engine.DSN("flywheel")
 	listen, query := "--listen="+ports[0], "--feedback-listen="+ports[1]
 	if layout == "up" {
 		err = s.start(ctx, "flywheel up", binary, "up", "--data-dir="+filepath.Join(dir, "up"), listen, query, store)
-		return errors.Join(err, waitFor(ctx, ports[0]))
+		return errors.Join(err, waitFor(ctx, ports[0]), waitFor(ctx, ports[1]))
 	}
 	nats := "--nats-url=nats://" + ports[2]
 	if err := errors.Join(
@@ -125,6 +126,10 @@ func (s *system) measureLoad(ctx context.Context, o options) (report, error) {
 	load := exec.CommandContext(ctx, self, "load", "--target="+s.collector, "--interactions="+strconv.Itoa(o.interactions),
 		"--clients="+strconv.Itoa(o.clients), "--batch="+strconv.Itoa(o.batch))
 	load.Stdout, load.Stderr = &out, os.Stderr
+	stopProbing, err := s.probe(ctx)
+	if err != nil {
+		return report{}, err
+	}
 	if err := load.Start(); err != nil {
 		return report{}, fmt.Errorf("start load generator: %w", err)
 	}
@@ -151,7 +156,10 @@ func (s *system) measureLoad(ctx context.Context, o options) (report, error) {
 	after = append(after, usage{name: "load generator", cpu: (generator.UserTime() + generator.SystemTime()).Seconds(),
 		memory: generator.SysUsage().(*syscall.Rusage).Maxrss * 1024})
 	r.usage = after
-	r.settled, err = s.waitSettled(ctx, o.interactions, start)
+	if r.settled, err = s.waitSettled(ctx, o.interactions, start); err != nil {
+		return report{}, err
+	}
+	r.freshness, err = stopProbing()
 	return r, err
 }
 
@@ -175,10 +183,10 @@ func (s *system) usage() ([]usage, error) {
 // read, and fails when there is more than was sent.
 func (s *system) waitVisible(ctx context.Context, interactions int) error {
 	edits := uint64(interactions * editsPer)
-	if err := s.waitCount(ctx, `SELECT count() FROM edits`, edits); err != nil {
+	if err := s.waitCount(ctx, `SELECT count() FROM edits WHERE tenant = 'default'`, edits); err != nil {
 		return err
 	}
-	if err := s.waitCount(ctx, `SELECT count() FROM (SELECT 1 FROM interactions GROUP BY tenant, started_at, interaction_id
+	if err := s.waitCount(ctx, `SELECT count() FROM (SELECT 1 FROM interactions WHERE tenant = 'default' GROUP BY tenant, started_at, interaction_id
 		HAVING max(generated_at) > 0 AND max(shown_at) > 0 AND max(visible_us) > 0 AND max(outcome_rank) > 0 AND max(retained_chars_0) > 0)`, uint64(interactions)); err != nil {
 		return err
 	}
@@ -188,7 +196,7 @@ func (s *system) waitVisible(ctx context.Context, interactions int) error {
 // waitSettled waits until the rates count every interaction; it returns the time
 // since start.
 func (s *system) waitSettled(ctx context.Context, interactions int, start time.Time) (time.Duration, error) {
-	err := s.waitCount(ctx, `SELECT sum(shown + auto_accepted) FROM rates FINAL`, uint64(interactions))
+	err := s.waitCount(ctx, `SELECT sum(shown + auto_accepted) FROM rates FINAL WHERE tenant = 'default'`, uint64(interactions))
 	return time.Since(start), err
 }
 
