@@ -107,8 +107,12 @@ func (p *prober) send(ctx context.Context) error {
 			return err
 		}
 		// A probe under way is sent to its end.
-		if resp, err := p.collect.Collect(context.WithoutCancel(ctx), batch); err != nil || resp.GetAccepted() != 1 {
-			return fmt.Errorf("send probe: %d accepted: %w", resp.GetAccepted(), err)
+		resp, err := p.collect.Collect(context.WithoutCancel(ctx), batch)
+		if err != nil {
+			return fmt.Errorf("send probe: %w", err)
+		}
+		if resp.GetAccepted() != 1 {
+			return fmt.Errorf("send probe: refused: %v", resp.GetRejected())
 		}
 		p.mu.Lock()
 		p.acked[model] = time.Now()
@@ -117,7 +121,7 @@ func (p *prober) send(ctx context.Context) error {
 }
 
 func probeBatch(model string) (*flywheelv1.CollectRequest, error) {
-	var ids [4][]byte
+	var ids [5][]byte
 	for i := range ids {
 		id, err := uuid.NewV7()
 		if err != nil {
@@ -126,7 +130,7 @@ func probeBatch(model string) (*flywheelv1.CollectRequest, error) {
 		ids[i] = id[:]
 	}
 	event := &flywheelv1.Event{
-		EventId: ids[0], SessionId: ids[1], InteractionId: ids[2], TimeUnixUs: time.Now().UnixMicro(),
+		EventId: ids[0], SessionId: ids[1], InteractionId: ids[2], OpportunityId: ids[4], TimeUnixUs: time.Now().UnixMicro(),
 		Payload: &flywheelv1.Event_Shown{Shown: &flywheelv1.Shown{Dimensions: &flywheelv1.Dimensions{Model: model}}},
 	}
 	return &flywheelv1.CollectRequest{BatchId: ids[3], Events: []*flywheelv1.Event{event}}, nil

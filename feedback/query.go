@@ -45,6 +45,15 @@ type part struct {
 	From, To uint32
 }
 
+// Threads is with how many threads ClickHouse reads the part when it is the only one: of
+// days there are so few that waiting for several costs more than they save.
+func (p part) Threads() string {
+	if p.Table == "rate_days" {
+		return "1"
+	}
+	return "'auto'"
+}
+
 // parts divides the time range: whole days in the middle, whole hours beside them,
 // minutes at its ends. Days and hours are used only if no time bucket ends within one.
 func (q query) parts() []part {

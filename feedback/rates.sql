@@ -51,6 +51,7 @@ GROUP BY {{range $i, $key := .Keys}}{{if $i}}, {{end}}{{$key}}{{end}}
 {{- end}}
 LIMIT {max_rows:UInt64}
 SETTINGS do_not_merge_across_partitions_select_final = 1
+{{- if eq (len .Ranges) 1}}, max_threads = {{(index .Ranges 0).Threads}}{{end}}
 {{- define "within"}}tenant = {tenant:String}
         AND bucket >= toDateTime({{.From}}, 'UTC') AND bucket < toDateTime({{.To}}, 'UTC')
 {{- end}}

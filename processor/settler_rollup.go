@@ -2,6 +2,7 @@ package processor
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -43,7 +44,19 @@ func rollUp(ctx context.Context, conn driver.Conn, minutes []bucket, everything 
 			}
 		}
 	}
+	if everything && left == 0 {
+		return 0, compact(ctx, conn)
+	}
 	return left, nil
+}
+
+// compact merges the parts of rate_days, which every look at it has to open: the table
+// is small, and each settlement adds one.
+func compact(ctx context.Context, conn driver.Conn) error {
+	if err := conn.Exec(ctx, "OPTIMIZE TABLE rate_days FINAL"); err != nil {
+		return fmt.Errorf("compact rate_days: %w", err)
+	}
+	return nil
 }
 
 // around returns the buckets that minutes are part of, once each.
