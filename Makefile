@@ -53,7 +53,7 @@ generate: ## Generate the Go code of the contract
 	$(BUF) generate
 
 .PHONY: bench
-bench: build engine ## Measure events/s end to end, CPU and memory by role
+bench: build engine ## Measure events/s end to end, CPU and memory by role, how old rates are, a query of 90 days
 	go run ./bench
 
 .PHONY: clean
