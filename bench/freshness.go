@@ -72,7 +72,9 @@ func (s *system) probe(ctx context.Context) (stop func() (freshness, error), err
 		defer func() { _, _ = collector.Close(), feedback.Close() }()
 		stopSending()
 		err := <-sent
-		for deadline := time.Now().Add(probePatience); err == nil && p.waiting() > 0; time.Sleep(probePoll) {
+		tick := time.NewTicker(probePoll)
+		defer tick.Stop()
+		for deadline := time.Now().Add(probePatience); err == nil && p.waiting() > 0; <-tick.C {
 			if time.Now().After(deadline) {
 				err = fmt.Errorf("%d probes are not in the rates %s after the load", p.waiting(), probePatience)
 			}

@@ -87,7 +87,8 @@ func measureHistory(ctx context.Context, interactions int) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := waitMerged(ctx, db); err != nil {
+	// What was stored at once is merged first, for which real life has 90 days.
+	if err := (&system{db: db}).waitCount(ctx, "SELECT count() FROM system.merges", 0); err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stdout, "\nhistory of %s interactions and as many opportunities in %d days, %d cores, %s\n",
@@ -120,21 +121,6 @@ func fill(ctx context.Context, db *warehouse.DB, first time.Time, interactions i
 		fmt.Fprintf(os.Stderr, "history: %d of %d days stored and settled\n", n+1, historyDays)
 	}
 	return settling, nil
-}
-
-// waitMerged waits until ClickHouse has merged what was stored at once, which in real
-// life takes 90 days.
-func waitMerged(ctx context.Context, db *warehouse.DB) error {
-	for quiet := 0; quiet < 3; time.Sleep(time.Second) {
-		var merges uint64
-		if err := db.Conn().QueryRow(ctx, "SELECT count() FROM system.merges").Scan(&merges); err != nil {
-			return fmt.Errorf("look at merges: %w", err)
-		}
-		if quiet++; merges > 0 {
-			quiet = 0
-		}
-	}
-	return nil
 }
 
 // ask measures the query, by one caller and by eight at once.

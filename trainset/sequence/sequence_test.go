@@ -132,8 +132,10 @@ func replayInto(t *testing.T, db *warehouse.DB, change func(*replay.Config)) *re
 	if err != nil {
 		t.Fatal(err)
 	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
 	for _, lane := range eventlog.Lanes() {
-		for pending := uint64(1); pending > 0; time.Sleep(10 * time.Millisecond) {
+		for pending := uint64(1); pending > 0; <-tick.C {
 			if pending, err = log.Pending(t.Context(), lane); err != nil {
 				t.Fatal(err)
 			}
