@@ -18,9 +18,9 @@ import (
 
 const (
 	// probeEvery is how often a probe is sent, probePoll how often the rates are asked for:
-	// what is measured is at most that much too long.
+	// what is measured is at most that much too long. Asking more often is load of its own.
 	probeEvery = 250 * time.Millisecond
-	probePoll  = 50 * time.Millisecond
+	probePoll  = 500 * time.Millisecond
 	// probeTenant is the tenant of the probes; the load has the default one.
 	probeTenant = "probe"
 	// probePatience is how long the last probes may take.

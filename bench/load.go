@@ -36,12 +36,18 @@ func loadMain(ctx context.Context, args []string) error {
 	interactions := flags.Int("interactions", 0, "interactions to send")
 	clients := flags.Int("clients", 0, "concurrent clients")
 	batch := flags.Int("batch", 0, "interactions per batch")
+	rate := flags.Float64("rate", 0, "events per second, 0 for as fast as they are acknowledged")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	corpus, err := loadCorpus()
 	if err != nil {
 		return err
+	}
+	// pace is the time from one batch of a client to its next.
+	var pace time.Duration
+	if *rate > 0 {
+		pace = time.Duration(float64(*batch*eventsPer**clients) / *rate * float64(time.Second))
 	}
 	results := make([]clientResult, *clients)
 	start := time.Now()
@@ -52,7 +58,7 @@ func loadMain(ctx context.Context, args []string) error {
 			share++
 		}
 		group.Go(func() (err error) {
-			results[i], err = sendAll(ctx, *target, newMix(corpus, uint64(i)), share, *batch)
+			results[i], err = sendAll(ctx, *target, newMix(corpus, uint64(i)), share, *batch, pace)
 			return err
 		})
 	}
@@ -82,7 +88,7 @@ type clientResult struct {
 
 // sendAll sends a client's interactions over one stream and waits until each
 // batch is acknowledged in full.
-func sendAll(ctx context.Context, target string, m *mix, interactions, perBatch int) (clientResult, error) {
+func sendAll(ctx context.Context, target string, m *mix, interactions, perBatch int, pace time.Duration) (clientResult, error) {
 	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(bytesCodec{})))
 	if err != nil {
@@ -106,7 +112,7 @@ func sendAll(ctx context.Context, target string, m *mix, interactions, perBatch 
 	})
 	group.Go(func() error {
 		defer close(sent)
-		return sendBatches(stream, m, interactions, perBatch, sent)
+		return sendBatches(stream, m, interactions, perBatch, pace, sent)
 	})
 	if err := group.Wait(); err != nil {
 		return clientResult{}, err
@@ -119,8 +125,13 @@ type sentBatch struct {
 	events, bytes int
 }
 
-func sendBatches(stream grpc.ClientStream, m *mix, interactions, perBatch int, sent chan<- sentBatch) error {
+func sendBatches(stream grpc.ClientStream, m *mix, interactions, perBatch int, pace time.Duration, sent chan<- sentBatch) error {
+	due := time.Now()
 	for interactions > 0 {
+		if pace > 0 {
+			<-time.After(time.Until(due))
+			due = due.Add(pace)
+		}
 		n := min(perBatch, interactions)
 		interactions -= n
 		id := m.id(time.Now())

@@ -41,6 +41,8 @@ type options struct {
 	batch        int
 	runs         int
 	history      int
+	// rate bounds the events per second of the load. Zero: as fast as acknowledged.
+	rate float64
 }
 
 func run(ctx context.Context, args []string) error {
@@ -78,7 +80,8 @@ func run(ctx context.Context, args []string) error {
 	return nil
 }
 
-// measure runs one layout several times and prints the median run.
+// measure runs one layout several times and prints the median run; then once more at
+// half of its rate, which shows what waiting for each other costs.
 func measure(ctx context.Context, layout string, o options) error {
 	var reports []report
 	for i := range o.runs {
@@ -91,6 +94,14 @@ func measure(ctx context.Context, layout string, o options) error {
 	}
 	slices.SortFunc(reports, func(a, b report) int { return int(a.rate() - b.rate()) })
 	reports[len(reports)/2].print(os.Stdout, layout, reports[0].rate(), reports[len(reports)-1].rate())
+	o.rate = reports[len(reports)/2].rate() / 2
+	fmt.Fprintf(os.Stderr, "%s: half load\n", layout)
+	r, err := runOnce(ctx, layout, o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stdout, "  at half of that, %s events/s:\n", whole(o.rate))
+	r.printLatency(os.Stdout)
 	return nil
 }
 

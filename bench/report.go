@@ -35,18 +35,23 @@ func (r report) print(w io.Writer, layout string, slowest, fastest float64) {
 	fmt.Fprintf(w, "  %s events, %s on the wire, in batches of the standard mix (%d events per interaction)\n",
 		humanize.Comma(int64(r.load.Events)), humanize.IBytes(uint64(r.load.Bytes)), eventsPer)
 	fmt.Fprintf(w, "  end to end           %s events/s  (runs: %s to %s)\n", whole(r.rate()), whole(slowest), whole(fastest))
-	fmt.Fprintf(w, "  acknowledged durable %s events/s, send to acknowledged p50 %.1f ms, p99 %.1f ms\n",
-		whole(float64(r.load.Events)/r.load.Seconds), r.load.AckP50Ms, r.load.AckP99Ms)
+	fmt.Fprintf(w, "  acknowledged durable %s events/s\n", whole(float64(r.load.Events)/r.load.Seconds))
 	fmt.Fprintf(w, "  last event: acknowledged at %.1f s, visible at %.1f s, in the rates at %.1f s\n",
 		r.acknowledged.Seconds(), r.visible.Seconds(), r.settled.Seconds())
-	fmt.Fprintf(w, "  acknowledged → in GetRates, during the load: p50 %.1f s, p99 %.1f s, max %.1f s of %d probes\n",
-		r.freshness.p50.Seconds(), r.freshness.p99.Seconds(), r.freshness.max.Seconds(), r.freshness.count)
+	r.printLatency(w)
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(out, "  process\tCPU s / million events\tpeak memory\t")
 	for _, u := range r.usage {
 		fmt.Fprintf(out, "  %s\t%.2f\t%s\t\n", u.name, u.cpu/float64(r.load.Events)*1e6, humanize.IBytes(uint64(u.memory)))
 	}
 	_ = out.Flush()
+}
+
+// printLatency prints how long a client waits, and how old rates are.
+func (r report) printLatency(w io.Writer) {
+	fmt.Fprintf(w, "  send → acknowledged p50 %.1f ms, p99 %.1f ms\n", r.load.AckP50Ms, r.load.AckP99Ms)
+	fmt.Fprintf(w, "  acknowledged → in GetRates p50 %.1f s, p99 %.1f s, max %.1f s of %d probes\n",
+		r.freshness.p50.Seconds(), r.freshness.p99.Seconds(), r.freshness.max.Seconds(), r.freshness.count)
 }
 
 func whole(v float64) string { return humanize.Comma(int64(v)) }

@@ -124,7 +124,8 @@ func (s *system) measureLoad(ctx context.Context, o options) (report, error) {
 	}
 	var out bytes.Buffer
 	load := exec.CommandContext(ctx, self, "load", "--target="+s.collector, "--interactions="+strconv.Itoa(o.interactions),
-		"--clients="+strconv.Itoa(o.clients), "--batch="+strconv.Itoa(o.batch))
+		"--clients="+strconv.Itoa(o.clients), "--batch="+strconv.Itoa(o.batch),
+		"--rate="+strconv.FormatFloat(o.rate, 'f', 0, 64))
 	load.Stdout, load.Stderr = &out, os.Stderr
 	stopProbing, err := s.probe(ctx)
 	if err != nil {

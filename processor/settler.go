@@ -56,14 +56,18 @@ func NewSettler(cfg SettlerConfig, db *warehouse.DB, log *slog.Logger) (*Settler
 // is logged and tried again after a pause.
 func (s *Settler) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
-	loops.Go(func() { s.repeat(ctx, minuteRates().Name, s.tick, pause) })
-	loops.Go(func() { s.repeat(ctx, userRates().Name, s.tickUsers, userPause) })
+	loops.Go(func() {
+		s.repeat(ctx, minuteRates().Name, s.tick, func(took time.Duration) time.Duration { return pause(s.cfg.Interval, took) })
+	})
+	loops.Go(func() {
+		s.repeat(ctx, userRates().Name, s.tickUsers, func(took time.Duration) time.Duration { return userPause(s.cfg.UserInterval, took) })
+	})
 	loops.Wait()
 	return nil
 }
 
 // repeat calls tick again and again until ctx ends.
-func (s *Settler) repeat(ctx context.Context, table string, tick func(context.Context) (int, error), pause func(interval, took time.Duration) time.Duration) {
+func (s *Settler) repeat(ctx context.Context, table string, tick func(context.Context) (int, error), pause func(took time.Duration) time.Duration) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	log := s.log.With(slog.String("table", table))
@@ -84,7 +88,7 @@ func (s *Settler) repeat(ctx context.Context, table string, tick func(context.Co
 		case settled > 0:
 			log.DebugContext(ctx, "settled rates", slog.Int("buckets", settled), slog.Duration("took", took))
 		}
-		timer.Reset(pause(s.cfg.Interval, took))
+		timer.Reset(pause(took))
 	}
 }
 

@@ -31,9 +31,9 @@ type SettlerConfig struct {
 // DefaultSettlerConfig returns the settings of a settler unless told otherwise.
 func DefaultSettlerConfig() SettlerConfig {
 	return SettlerConfig{
-		Interval:     2 * time.Second,
+		Interval:     time.Second,
 		FullInterval: 10 * time.Minute,
-		UserInterval: 10 * time.Second,
+		UserInterval: time.Minute,
 		MinRead:      750 * time.Millisecond,
 	}
 }

@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	// freshness is how far rates may be behind the data where the machine allows.
-	freshness = 5 * time.Second
+	// freshness is how old rates may get where the machine allows, of the five seconds that
+	// are promised: the rest is for what happens before data is in the tables.
+	freshness = 3 * time.Second
 	// idleShare is how many times as long as it works the settler rests.
 	idleShare = 3
 
@@ -21,18 +22,17 @@ const (
 	maxAge = 15 * time.Minute
 )
 
-// pause returns how long to rest after a settlement that took so long: the
-// interval, or [idleShare] times the work where that is more. Within that, the
-// next settlement ends within [freshness] if it takes as long, as long as the
-// settler still rests half of the time.
+// pause returns how long to rest after a settlement that took so long: [idleShare] times
+// the work, but no longer than leaves data that just missed it, which waits for its end,
+// the rest and the next settlement, within [freshness]. A third of the time is left to
+// others in any case, and the interval is the least.
 func pause(interval, took time.Duration) time.Duration {
-	longest := max(interval, freshness-took, took)
-	return min(max(interval, idleShare*took), longest)
+	return max(interval, min(idleShare*took, freshness-2*took), took/2)
 }
 
-// userPause returns how long to rest after settling the rates of users: the interval, or
-// [idleShare] times the work.
-func userPause(interval, took time.Duration) time.Duration { return max(interval, idleShare*took) }
+// userPause returns how long to rest after settling the rates of users, which may be as
+// old as the interval: a part of it, or [idleShare] times the work.
+func userPause(interval, took time.Duration) time.Duration { return max(interval/4, idleShare*took) }
 
 // batchSize is how many buckets a statement recounts. It follows how long
 // statements take, because how many rows a bucket has is not known before.

@@ -10,13 +10,15 @@ import (
 func TestPause(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ interval, took, want time.Duration }{
-		{2 * time.Second, 0, 2 * time.Second},
-		{2 * time.Second, 500 * time.Millisecond, 2 * time.Second},
-		{2 * time.Second, time.Second, 3 * time.Second},
-		// Three times the work would make the rates older than five seconds.
-		{2 * time.Second, 2 * time.Second, 3 * time.Second},
-		// Beyond what the machine can do in time, half of the time is left to others.
-		{2 * time.Second, 10 * time.Second, 10 * time.Second},
+		{time.Second, 0, time.Second},
+		{time.Second, 200 * time.Millisecond, time.Second},
+		{time.Second, 500 * time.Millisecond, 1500 * time.Millisecond},
+		// Three times the work would make the rates older than three seconds.
+		{time.Second, 800 * time.Millisecond, 1400 * time.Millisecond},
+		{time.Second, time.Second, time.Second},
+		// Beyond what the machine can do in time, a third of the time is left to others.
+		{time.Second, 2 * time.Second, time.Second},
+		{time.Second, 10 * time.Second, 5 * time.Second},
 		// A long interval is the user's choice.
 		{time.Minute, time.Second, time.Minute},
 		{time.Minute, 30 * time.Second, time.Minute},

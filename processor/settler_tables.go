@@ -15,6 +15,8 @@ type table struct {
 	From string
 	// Details are counts that only some tables have.
 	Details bool
+	// Threads bounds how many threads a recount has. Zero: as many as there are cores.
+	Threads int
 	// The version of a bucket is the sum of others: by bucket of Versions, the aggregate
 	// Version.
 	Versions, Version string
@@ -41,10 +43,11 @@ func minuteRates() table {
 	}
 }
 
-// userRates are counts per hour, user and arm of an experiment.
+// userRates are counts per hour, user and arm of an experiment. Nobody waits for them:
+// one thread recounts an hour.
 func userRates() table {
 	return table{
-		Name: "user_rate_hours", Start: "toStartOfHour", Width: time.Hour, Group: "experiment, variant, user",
+		Name: "user_rate_hours", Start: "toStartOfHour", Width: time.Hour, Group: "experiment, variant, user", Threads: 1,
 		Versions: "bucket_touches", Version: "sum(touches)",
 		Settled: settledRollups("user_rate_hours"), Notes: rollupNotes, Kind: "user_rate_hours",
 		Sources: "'interactions', 'opportunities'",

@@ -131,9 +131,9 @@ func (s collectorSettings) config() collector.Config {
 type processorSettings struct {
 	FlushRows      int           `default:"100000" help:"Rows after which a batch is written to ClickHouse."`
 	FlushDelay     time.Duration `default:"500ms" help:"Age after which a batch is written to ClickHouse."`
-	SettleInterval time.Duration `default:"2s" help:"How often rates are brought up to date."`
+	SettleInterval time.Duration `default:"1s" help:"How often rates are brought up to date."`
 	MinRead        time.Duration `default:"750ms" help:"How long a suggestion must be visible to count as read."`
-	UserInterval   time.Duration `default:"10s" help:"How often the rates of users are brought up to date in one hour of data."`
+	UserInterval   time.Duration `default:"1m" help:"How often the rates of users are brought up to date in one hour of data."`
 	MinReject      time.Duration `default:"0s" help:"How long a suggestion must be visible for a rejection to count; a faster one counts as ignored."`
 
 	KeepInteractions age `default:"0d" help:"How long interactions and opportunities are kept, for example 400d. 0: for ever. Late events of older days no longer change rates."`

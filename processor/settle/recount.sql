@@ -138,4 +138,4 @@ FROM
 )
 WHERE start >= (SELECT max(before) FROM frozen WHERE name IN ({{.Sources}}))
 GROUP BY tenant, start, {{.Group}}
-SETTINGS do_not_merge_across_partitions_select_final = 1
+SETTINGS do_not_merge_across_partitions_select_final = 1{{if .Threads}}, max_threads = {{.Threads}}{{end}}
