@@ -14,7 +14,7 @@ SELECT
 {{- range .GroupBy}}
     {{.}},
 {{- end}}
-    max(bucket), max((bucket, settled_at)).2, sumForEach(counts), sumMap(latency)
+    max(bucket), argMax(settled_at, bucket), sumForEach(counts), sumMap(latency)
 FROM
 {{- if eq (len .Ranges) 1}}
 {{- range .Ranges}} {{.Table}} FINAL
