@@ -31,6 +31,8 @@ type Feedback struct {
 	cfg Config
 	db  *warehouse.DB
 	log *slog.Logger
+
+	catalogs catalogs
 }
 
 // New returns a feedback service of the rates in db, which it does not own.
@@ -38,7 +40,7 @@ func New(cfg Config, db *warehouse.DB, log *slog.Logger) (*Feedback, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure feedback service: %w", err)
 	}
-	return &Feedback{cfg: cfg, db: db, log: log}, nil
+	return &Feedback{cfg: cfg, db: db, log: log, catalogs: catalogs{byTenant: map[string]catalog{}}}, nil
 }
 
 // Serve answers queries on lis, which it closes, until ctx ends and the queries in

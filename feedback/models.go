@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -44,16 +46,51 @@ func (f *Feedback) atStages(ctx context.Context, tenant string, q query, stages 
 	return q, nil
 }
 
+// catalogAge is how old the catalog may be that rates are joined with: reading it for
+// each of them would cost as much as a fifth of the rates.
+const catalogAge = time.Second
+
 // catalog is the first models of a tenant that are registered; more says whether there
 // are others.
 type catalog struct {
 	models []*flywheelv1.Model
 	more   bool
+	readAt time.Time
+}
+
+// catalogs are the catalogs read lately, by tenant.
+type catalogs struct {
+	mu       sync.Mutex
+	byTenant map[string]catalog
+}
+
+func (c *catalogs) get(tenant string) (catalog, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found, ok := c.byTenant[tenant]
+	return found, ok && time.Since(found.readAt) < catalogAge
+}
+
+// put keeps a catalog, and forgets those that are too old.
+func (c *catalogs) put(tenant string, read catalog) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.byTenant, func(_ string, old catalog) bool { return time.Since(old.readAt) >= catalogAge })
+	c.byTenant[tenant] = read
 }
 
 func (f *Feedback) catalog(ctx context.Context, tenant string) (catalog, error) {
+	if kept, ok := f.catalogs.get(tenant); ok {
+		return kept, nil
+	}
+	began := time.Now()
 	found, err := registry.Models(ctx, f.db, tenant, registry.ModelQuery{Limit: maxFilterValues + 1})
-	return catalog{models: found, more: len(found) > maxFilterValues}, err
+	if err != nil {
+		return catalog{}, err
+	}
+	read := catalog{models: found, more: len(found) > maxFilterValues, readAt: began}
+	f.catalogs.put(tenant, read)
+	return read, nil
 }
 
 // registered returns those of the rows' models that are registered, by name. The first

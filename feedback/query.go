@@ -113,7 +113,7 @@ func (q query) run(ctx context.Context, conn driver.Conn, tenant string, maxRows
 	}()
 	for rows.Next() {
 		row := &counted{group: make([]string, len(q.groupBy))}
-		if err := rows.Scan(row.fields(q)...); err != nil {
+		if err := row.scan(rows, q); err != nil {
 			return nil, fmt.Errorf("read rates: %w", err)
 		}
 		if row.counting() {
@@ -141,9 +141,9 @@ type counted struct {
 	autoAccepted, rejected, ignored, superseded, cancelled   uint64
 	undecided, thumbsUp, thumbsDown, shownChars, acceptChars uint64
 
-	taskResults                    []uint64
-	retentionCount, retained, base []uint64
-	fourGramSum, fourGramCount     []uint64
+	taskResults                    [9]uint64
+	retentionCount, retained, base [7]uint64
+	fourGramSum, fourGramCount     [7]uint64
 	latency                        map[uint16]uint64
 }
 
@@ -152,24 +152,39 @@ func (c *counted) counting() bool {
 	return c.opportunities+c.shown+c.notShown+c.autoAccepted+c.thumbsUp+c.thumbsDown > 0
 }
 
-// fields returns where the columns of the result go, in their order.
-func (c *counted) fields(q query) []any {
-	var keys []any
+// scan reads a row of the statement's result.
+func (c *counted) scan(rows driver.Rows, q query) error {
+	var into []any
 	if q.width != anyWidth {
-		keys = append(keys, &c.start)
+		into = append(into, &c.start)
 	}
 	for i := range c.group {
-		keys = append(keys, &c.group[i])
+		into = append(into, &c.group[i])
 	}
-	return append(keys,
-		&c.newest, &c.settledAt,
+	var sums []uint64
+	if err := rows.Scan(append(into, &c.newest, &c.settledAt, &sums, &c.latency)...); err != nil {
+		return err
+	}
+	c.take(sums)
+	return nil
+}
+
+// take takes the sums of the column counts, in its order (migration 0014). Of no rows
+// there are none.
+func (c *counted) take(sums []uint64) {
+	single := []*uint64{
 		&c.opportunities, &c.notProduced, &c.shown, &c.notShown, &c.read,
 		&c.accepted, &c.partiallyAccepted, &c.acceptedModified, &c.autoAccepted,
 		&c.rejected, &c.ignored, &c.superseded, &c.cancelled, &c.undecided,
 		&c.thumbsUp, &c.thumbsDown, &c.shownChars, &c.acceptChars,
-		&c.taskResults,
-		&c.retentionCount, &c.retained, &c.base,
-		&c.fourGramSum, &c.fourGramCount,
-		&c.latency,
-	)
+	}
+	for i := 0; i < len(single) && i < len(sums); i++ {
+		*single[i] = sums[i]
+	}
+	sums = sums[min(len(single), len(sums)):]
+	for _, several := range [][]uint64{
+		c.taskResults[:], c.retentionCount[:], c.retained[:], c.base[:], c.fourGramSum[:], c.fourGramCount[:],
+	} {
+		sums = sums[copy(several, sums):]
+	}
 }

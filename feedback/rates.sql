@@ -14,15 +14,7 @@ SELECT
 {{- range .GroupBy}}
     {{.}},
 {{- end}}
-    max(bucket), max((bucket, settled_at)).2,
-    sum(opportunities), sum(not_produced), sum(shown), sum(not_shown), sum(read),
-    sum(accepted), sum(partially_accepted), sum(accepted_modified), sum(auto_accepted),
-    sum(rejected), sum(ignored), sum(superseded), sum(cancelled), sum(undecided),
-    sum(thumbs_up), sum(thumbs_down), sum(shown_chars), sum(accepted_chars),
-    sumForEach(task_results),
-    sumForEach(retention_count), sumForEach(retained_chars), sumForEach(base_chars),
-    sumForEach(four_gram_sum), sumForEach(four_gram_count),
-    sumMap(latency)
+    max(bucket), argMax(settled_at, bucket), sumForEach(counts), sumMap(latency)
 FROM
 {{- if eq (len .Ranges) 1}}
 {{- range .Ranges}} {{.Table}} FINAL
@@ -34,12 +26,7 @@ WHERE {{template "within" .}}
 {{- range $i, $range := .Ranges}}
     {{if $i}}UNION ALL{{end}}
     SELECT
-        bucket, settled_at, {{range $.GroupBy}}{{.}}, {{end}}
-        opportunities, not_produced, shown, not_shown, read,
-        accepted, partially_accepted, accepted_modified, auto_accepted,
-        rejected, ignored, superseded, cancelled, undecided,
-        thumbs_up, thumbs_down, shown_chars, accepted_chars,
-        task_results, retention_count, retained_chars, base_chars, four_gram_sum, four_gram_count, latency
+        bucket, settled_at, {{range $.GroupBy}}{{.}}, {{end}}counts, latency
     FROM {{.Table}} FINAL
     WHERE {{template "within" .}}
     {{- template "filters" $}}

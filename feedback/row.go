@@ -89,27 +89,18 @@ func rate(numerator, denominator uint64) *flywheelv1.Rate {
 func (c *counted) retention() []*flywheelv1.RetentionRate {
 	var entries []*flywheelv1.RetentionRate
 	for i, delay := range delays() {
-		grams := element(c.fourGramCount, i)
+		grams := c.fourGramCount[i]
 		entries = append(entries, &flywheelv1.RetentionRate{
 			DelayS:               delay,
-			Interactions:         element(c.retentionCount, i),
-			RetainedChars:        element(c.retained, i),
-			BaseChars:            element(c.base, i),
-			RetainedRatio:        stats.Proportion(element(c.retained, i), element(c.base, i)),
-			MeanFourGram:         stats.Proportion(element(c.fourGramSum, i), grams) / fourGramScale,
+			Interactions:         c.retentionCount[i],
+			RetainedChars:        c.retained[i],
+			BaseChars:            c.base[i],
+			RetainedRatio:        stats.Proportion(c.retained[i], c.base[i]),
+			MeanFourGram:         stats.Proportion(c.fourGramSum[i], grams) / fourGramScale,
 			FourGramInteractions: grams,
 		})
 	}
 	return entries
-}
-
-// element returns an element of a sum of arrays, which is shorter where nothing was
-// counted.
-func element(sums []uint64, i int) uint64 {
-	if i >= len(sums) {
-		return 0
-	}
-	return sums[i]
 }
 
 func quantiles(latency stats.Histogram) *flywheelv1.LatencyQuantiles {

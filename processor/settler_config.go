@@ -33,7 +33,7 @@ func DefaultSettlerConfig() SettlerConfig {
 	return SettlerConfig{
 		Interval:     time.Second,
 		FullInterval: 10 * time.Minute,
-		UserInterval: time.Minute,
+		UserInterval: 10 * time.Second,
 		MinRead:      750 * time.Millisecond,
 	}
 }

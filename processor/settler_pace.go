@@ -12,6 +12,8 @@ const (
 	freshness = 3 * time.Second
 	// idleShare is how many times as long as it works the settler rests.
 	idleShare = 3
+	// userIdleShare is that for the rates of users, for which nobody waits.
+	userIdleShare = 9
 
 	// statementTarget is how long one recount should take.
 	statementTarget = 500 * time.Millisecond
@@ -31,8 +33,10 @@ func pause(interval, took time.Duration) time.Duration {
 }
 
 // userPause returns how long to rest after settling the rates of users, which may be as
-// old as the interval: a part of it, or [idleShare] times the work.
-func userPause(interval, took time.Duration) time.Duration { return max(interval/4, idleShare*took) }
+// old as the interval: a part of it, or [userIdleShare] times the work.
+func userPause(interval, took time.Duration) time.Duration {
+	return max(interval/4, userIdleShare*took)
+}
 
 // batchSize is how many buckets a statement recounts. It follows how long
 // statements take, because how many rows a bucket has is not known before.

@@ -187,7 +187,7 @@ func TestLiveTraffic(t *testing.T) {
 		done <- nil
 	}()
 	for range 3 {
-		report := s.verify(func(cfg *verify.Config) { cfg.Wait = 20 * time.Second })
+		report := s.verify(func(cfg *verify.Config) { cfg.Wait = 5 * time.Minute })
 		if len(report.Differences) > 0 {
 			t.Errorf("false alarm: %.3000s", text(report))
 		}

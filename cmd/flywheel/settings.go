@@ -133,7 +133,7 @@ type processorSettings struct {
 	FlushDelay     time.Duration `default:"500ms" help:"Age after which a batch is written to ClickHouse."`
 	SettleInterval time.Duration `default:"1s" help:"How often rates are brought up to date."`
 	MinRead        time.Duration `default:"750ms" help:"How long a suggestion must be visible to count as read."`
-	UserInterval   time.Duration `default:"1m" help:"How often the rates of users are brought up to date in one hour of data."`
+	UserInterval   time.Duration `default:"10s" help:"How often the rates of users are brought up to date in one hour of data."`
 	MinReject      time.Duration `default:"0s" help:"How long a suggestion must be visible for a rejection to count; a faster one counts as ignored."`
 
 	KeepInteractions age `default:"0d" help:"How long interactions and opportunities are kept, for example 400d. 0: for ever. Late events of older days no longer change rates."`

@@ -68,7 +68,7 @@ func (a Ages) tables() []agedTable {
 }
 
 // ttl is the table's time to live as ClickHouse writes it: a day after the rows froze
-// (migration 0021).
+// (migration 0022).
 func (t agedTable) ttl() string {
 	if t.days == 0 {
 		return ""

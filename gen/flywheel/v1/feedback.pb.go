@@ -261,7 +261,7 @@ type GetRatesResponse struct {
 	// How fresh the answer is: when the newest bucket in it was settled. Absent
 	// when there is no data.
 	SettledAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
-	// When grouped by model: those of the rows' models that are registered, by name.
+	// When grouped by model: those of the rows' models that are registered, by name, as of at most a second ago.
 	Models        map[string]*Model `protobuf:"bytes,3,rep,name=models,proto3" json:"models,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
