@@ -28,8 +28,9 @@ const (
 // DB is a pool of connections to one database. Its methods may be called
 // concurrently.
 type DB struct {
-	conn driver.Conn
-	log  *slog.Logger
+	conn    driver.Conn
+	options *clickhouse.Options
+	log     *slog.Logger
 }
 
 // Open connects to the database of a DSN, which is made when it does not exist:
@@ -57,7 +58,7 @@ func Open(ctx context.Context, dsn string, log *slog.Logger) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ClickHouse at %s: %w", strings.Join(options.Addr, ", "), errors.Join(last, ctx.Err()))
 	}
-	return &DB{conn: conn, log: log}, nil
+	return &DB{conn: conn, options: options, log: log}, nil
 }
 
 func parse(dsn string) (*clickhouse.Options, error) {

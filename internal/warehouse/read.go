@@ -1,0 +1,67 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/ch-go/proto"
+)
+
+// ReadColumns runs a query whose result is read block by block, as whole columns into
+// memory that is used again: it is for millions of rows. result names the columns and
+// says where they go; block is called with the rows of each block once they are there.
+// It opens a connection of its own.
+func (db *DB) ReadColumns(ctx context.Context, query string, result proto.Results, block func(rows int) error) error {
+	client, err := db.dialColumns(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to read columns: %w", err)
+	}
+	err = client.Do(ctx, ch.Query{
+		Body: query, Result: result,
+		OnResult: func(_ context.Context, b proto.Block) error {
+			if b.Rows == 0 {
+				return nil
+			}
+			return block(b.Rows)
+		},
+	})
+	if closing := client.Close(); err == nil && !errors.Is(closing, ch.ErrClosed) {
+		err = closing
+	}
+	if err != nil {
+		return fmt.Errorf("read columns: %w", err)
+	}
+	return nil
+}
+
+// dialColumns connects to the first server that answers.
+func (db *DB) dialColumns(ctx context.Context) (*ch.Client, error) {
+	var errs []error
+	for _, address := range db.options.Addr {
+		options := ch.Options{
+			Address: address, Database: db.options.Auth.Database, User: db.options.Auth.Username, Password: db.options.Auth.Password,
+			Compression: ch.CompressionLZ4, ClientName: "flywheel", DialTimeout: db.options.DialTimeout, ReadTimeout: db.options.ReadTimeout,
+			TLS: db.options.TLS,
+		}
+		if options.TLS == nil {
+			options.Dialer = orderlyDialer{}
+		}
+		client, err := ch.Dial(ctx, options)
+		if err == nil {
+			return client, nil
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", address, err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+// orderlyDialer opens connections that end in order.
+type orderlyDialer struct{}
+
+// DialContext implements the dialer of ch-go.
+func (orderlyDialer) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+	return dial(ctx, address)
+}
