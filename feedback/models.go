@@ -62,25 +62,40 @@ type catalog struct {
 type catalogs struct {
 	mu       sync.Mutex
 	byTenant map[string]catalog
+	changes  int // how often catalogs were forgotten because models changed
 }
 
-func (c *catalogs) get(tenant string) (catalog, bool) {
+// get returns the catalog that is kept; changes is for put, if there is none.
+func (c *catalogs) get(tenant string) (found catalog, changes int, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	found, ok := c.byTenant[tenant]
-	return found, ok && time.Since(found.readAt) < catalogAge
+	found, ok = c.byTenant[tenant]
+	return found, c.changes, ok && time.Since(found.readAt) < catalogAge
 }
 
-// put keeps a catalog, and forgets those that are too old.
-func (c *catalogs) put(tenant string, read catalog) {
+// put keeps a catalog, unless models changed while it was read, and forgets those that
+// are too old.
+func (c *catalogs) put(tenant string, read catalog, changes int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	maps.DeleteFunc(c.byTenant, func(_ string, old catalog) bool { return time.Since(old.readAt) >= catalogAge })
-	c.byTenant[tenant] = read
+	if changes == c.changes {
+		c.byTenant[tenant] = read
+	}
+}
+
+// ModelsChanged makes the next rates of the tenant read its models again. A change made
+// by another process shows after a second.
+func (f *Feedback) ModelsChanged(tenant string) {
+	f.catalogs.mu.Lock()
+	defer f.catalogs.mu.Unlock()
+	f.catalogs.changes++
+	delete(f.catalogs.byTenant, tenant)
 }
 
 func (f *Feedback) catalog(ctx context.Context, tenant string) (catalog, error) {
-	if kept, ok := f.catalogs.get(tenant); ok {
+	kept, changes, ok := f.catalogs.get(tenant)
+	if ok {
 		return kept, nil
 	}
 	began := time.Now()
@@ -89,7 +104,7 @@ func (f *Feedback) catalog(ctx context.Context, tenant string) (catalog, error) 
 		return catalog{}, err
 	}
 	read := catalog{models: found, more: len(found) > maxFilterValues, readAt: began}
-	f.catalogs.put(tenant, read)
+	f.catalogs.put(tenant, read, changes)
 	return read, nil
 }
 

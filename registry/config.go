@@ -26,10 +26,13 @@ const (
 	maxPairs = 20_000
 )
 
-// Config bounds what a call may cost.
+// Config bounds what a call may cost, and says whom to tell of changes.
 type Config struct {
 	// QueryTimeout is how long a call may take before it ends with DEADLINE_EXCEEDED.
 	QueryTimeout time.Duration
+	// ModelsChanged, if set, is called after a model of the tenant was registered or
+	// changed, before the call returns.
+	ModelsChanged func(tenant string)
 }
 
 // DefaultConfig returns the settings of a service unless told otherwise.

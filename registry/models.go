@@ -111,13 +111,16 @@ func lineage(ctx context.Context, db *warehouse.DB, tenant, name string) ([]*fly
 // storeModel writes the state of a model: it counts once no state of the model has a
 // higher revision. Two processes that write the same revision at the same time overwrite
 // each other; the later one wins.
-func storeModel(ctx context.Context, db *warehouse.DB, tenant string, m *flywheelv1.Model) (err error) {
+func (s *Service) storeModel(ctx context.Context, tenant string, m *flywheelv1.Model) (err error) {
+	if s.cfg.ModelsChanged != nil {
+		defer s.cfg.ModelsChanged(tenant)
+	}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("store model: %w", err)
 		}
 	}()
-	batch, err := db.Conn().PrepareBatch(ctx,
+	batch, err := s.db.Conn().PrepareBatch(ctx,
 		"INSERT INTO models (tenant, model, revision, parent, training_set_id, stage, notes, created_at, updated_at)")
 	if err != nil {
 		return err

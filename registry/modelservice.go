@@ -40,7 +40,7 @@ func (s *Service) CreateModel(ctx context.Context, req *flywheelv1.CreateModelRe
 		if err := s.checkParent(ctx, tenant, m); err != nil {
 			return err
 		}
-		return storeModel(ctx, s.db, tenant, m)
+		return s.storeModel(ctx, tenant, m)
 	})
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (s *Service) UpdateModel(ctx context.Context, req *flywheelv1.UpdateModelRe
 			}
 		}
 		resp.Model = m
-		return storeModel(ctx, s.db, tenant, m)
+		return s.storeModel(ctx, tenant, m)
 	})
 	if err != nil {
 		return nil, err

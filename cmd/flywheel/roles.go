@@ -141,7 +141,9 @@ func buildQueries(db *warehouse.DB, env environment) (func(context.Context, net.
 	if err != nil {
 		return nil, usageError{err}
 	}
-	reg, err := registry.New(registry.DefaultConfig(), db, env.log)
+	cfg := registry.DefaultConfig()
+	cfg.ModelsChanged = fb.ModelsChanged
+	reg, err := registry.New(cfg, db, env.log)
 	if err != nil {
 		return nil, usageError{err}
 	}
