@@ -55,7 +55,7 @@ func (d *Download) Run(ctx context.Context, client flywheelv1.TrainingSetService
 	if err := sink.Clean(ctx); err != nil {
 		return err
 	}
-	if err := d.note(ctx, sink); err != nil {
+	if err := d.Note(ctx, sink); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -77,7 +77,7 @@ func (d *Download) Run(ctx context.Context, client flywheelv1.TrainingSetService
 		m, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
 			d.Done = true
-			return d.note(ctx, sink)
+			return d.Note(ctx, sink)
 		}
 		if err != nil {
 			return err
@@ -101,7 +101,7 @@ func (d *Download) Run(ctx context.Context, client flywheelv1.TrainingSetService
 		}
 		if end.GetCursor() != "" {
 			d.Cursor = end.GetCursor()
-			if err := d.note(ctx, sink); err != nil {
+			if err := d.Note(ctx, sink); err != nil {
 				return err
 			}
 		}
@@ -109,7 +109,9 @@ func (d *Download) Run(ctx context.Context, client flywheelv1.TrainingSetService
 	}
 }
 
-func (d *Download) note(ctx context.Context, sink files.Sink) error {
+// Note writes where to continue. Before the first [Download.Run] it says which training
+// set the folder or bucket is for.
+func (d *Download) Note(ctx context.Context, sink files.Sink) error {
 	text, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", downloadFile, err)

@@ -20,18 +20,20 @@ type cli struct {
 	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least severe log lines to write (${enum})."`
 	LogFormat string `enum:"text,json" default:"text" help:"Form of log lines on standard error (${enum})."`
 
-	Up         upCmd         `cmd:"" help:"Run everything on this machine: log, collector, processor, feedback and, unless --clickhouse-url is given, ClickHouse."`
-	Collector  collectorCmd  `cmd:"" help:"Run the collector: events in over gRPC, into the log."`
-	Processor  processorCmd  `cmd:"" help:"Run the processor and the settler: from the log into ClickHouse, and rates from there."`
-	Feedback   feedbackCmd   `cmd:"" help:"Run the feedback service, rates out over gRPC, and the registry of models and definitions."`
-	Log        logCmd        `cmd:"" help:"Run the event log alone: a NATS JetStream server that syncs before it acknowledges."`
-	Replay     replayCmd     `cmd:"" help:"Retype real source code with small language models as suggesting agents, and send what happens."`
-	ReplayLog  replayLogCmd  `cmd:"" help:"Process a part of the event log again, beside what runs: rebuilds tables, counts nothing twice."`
-	Verify     verifyCmd     `cmd:"" help:"Count everything again from the raw rows and compare it with rates, users' rates, labels and rewards."`
-	Rates      ratesCmd      `cmd:"" help:"Show acceptance, hide and other rates."`
-	Model      modelCmd      `cmd:"" help:"Register models: where they come from and how far they are."`
-	Definition definitionCmd `cmd:"" help:"List, add and compare the definitions of labels and rewards."`
-	Version    versionCmd    `cmd:"" help:"Show the version."`
+	Up          upCmd          `cmd:"" help:"Run everything on this machine: log, collector, processor, feedback and, unless --clickhouse-url is given, ClickHouse."`
+	Collector   collectorCmd   `cmd:"" help:"Run the collector: events in over gRPC, into the log."`
+	Processor   processorCmd   `cmd:"" help:"Run the processor and the settler: from the log into ClickHouse, and rates from there."`
+	Feedback    feedbackCmd    `cmd:"" help:"Run the feedback service, rates out over gRPC, and the registry of models and definitions."`
+	Log         logCmd         `cmd:"" help:"Run the event log alone: a NATS JetStream server that syncs before it acknowledges."`
+	Replay      replayCmd      `cmd:"" help:"Retype real source code with small language models as suggesting agents, and send what happens."`
+	ReplayLog   replayLogCmd   `cmd:"" help:"Process a part of the event log again, beside what runs: rebuilds tables, counts nothing twice."`
+	Verify      verifyCmd      `cmd:"" help:"Count everything again from the raw rows and compare it with rates, users' rates, labels and rewards."`
+	Rates       ratesCmd       `cmd:"" help:"Show acceptance, hide and other rates."`
+	Model       modelCmd       `cmd:"" help:"Register models: where they come from and how far they are."`
+	Export      exportCmd      `cmd:"" help:"Make a training set and write it to a folder or bucket, as files that trainers load as they are."`
+	TrainingSet trainingSetCmd `cmd:"" help:"List, show, cancel and delete training sets."`
+	Definition  definitionCmd  `cmd:"" help:"List, add and compare the definitions of labels and rewards."`
+	Version     versionCmd     `cmd:"" help:"Show the version."`
 }
 
 // command is what every subcommand implements.
@@ -81,6 +83,7 @@ func parse(args []string, stdout, stderr io.Writer) (*app, error) {
 		kong.Vars{
 			"dataDir": defaultDataDir, "listen": defaultListen, "feedbackListen": defaultFeedbackListen,
 			"dimensions": strings.Join(dimensionNames(), ", "), "stages": strings.Join(stageNames(), ", "),
+			"trainingFormats": strings.Join(trainingFormatNames(), ", "), "outcomes": strings.Join(outcomeNames(), ", "),
 		},
 	)
 	if err != nil {

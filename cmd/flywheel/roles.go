@@ -15,6 +15,7 @@ import (
 	"github.com/yirifi/flywheel/internal/warehouse"
 	"github.com/yirifi/flywheel/processor"
 	"github.com/yirifi/flywheel/registry"
+	"github.com/yirifi/flywheel/trainset"
 )
 
 type collectorCmd struct {
@@ -134,8 +135,8 @@ func (c *feedbackCmd) Run(ctx context.Context, env environment) (err error) {
 	return serve(ctx, lis)
 }
 
-// buildQueries makes the services that answer queries, feedback and registry, and
-// returns a function that serves them on a listener until its context ends.
+// buildQueries makes the services that answer queries, feedback, registry and training
+// sets, and returns a function that serves them on a listener until its context ends.
 func buildQueries(db *warehouse.DB, env environment) (func(context.Context, net.Listener) error, error) {
 	fb, err := feedback.New(feedback.DefaultConfig(), db, env.log)
 	if err != nil {
@@ -147,7 +148,18 @@ func buildQueries(db *warehouse.DB, env environment) (func(context.Context, net.
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return func(ctx context.Context, lis net.Listener) error { return fb.Serve(ctx, lis, reg.Register) }, nil
+	making := trainset.DefaultConfig()
+	making.Version = version()
+	sets, err := trainset.New(making, db, env.log)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return func(ctx context.Context, lis net.Listener) error {
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return fb.Serve(ctx, lis, reg.Register, sets.Register) })
+		group.Go(func() error { return sets.Run(ctx) })
+		return group.Wait()
+	}, nil
 }
 
 type logCmd struct {

@@ -1411,7 +1411,7 @@ type ReadTrainingSetRequest struct {
 	TrainingSetId string `protobuf:"bytes,1,opt,name=training_set_id,json=trainingSetId,proto3" json:"training_set_id,omitempty"`
 	// How rows are written.
 	Encoding FileEncoding `protobuf:"varint,2,opt,name=encoding,proto3,enum=flywheel.v1.FileEncoding" json:"encoding,omitempty"`
-	// Size after which the next file begins, in bytes before compression. 0: 512 MiB.
+	// Size after which the next file begins, in bytes before compression. 0: 1 GiB.
 	ShardBytes uint64 `protobuf:"varint,3,opt,name=shard_bytes,json=shardBytes,proto3" json:"shard_bytes,omitempty"`
 	// cursor of the last file that is there whole, with the other fields unchanged.
 	// Empty: from the start.
