@@ -1,6 +1,7 @@
 package trainset
 
 import (
+	"context"
 	"slices"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
@@ -14,10 +15,14 @@ type definition = signal.Definition
 // format says how the rows of a format are chosen, kept and written.
 type format struct {
 	name, about string
-	// statement is the file of sql/ that gives the rows.
+	// statement is the file of sql/ that gives the rows, or where compose is given, what
+	// it needs to make them.
 	statement string
+	compose   func(context.Context, *job) error
 	// labels are those that rows are made from unless the request says so.
 	labels []string
+	// sessions says that a row is a session, not an interaction.
+	sessions bool
 	// balance is the column whose values are balanced; empty: the label.
 	balance string
 	// columns are the columns of the kept rows that are read for the files, of the kinds
@@ -49,7 +54,7 @@ func formatOf(f flywheelv1.TrainingFormat) format {
 	found.kept = found.schema
 	switch f {
 	case flywheelv1.TrainingFormat_TRAINING_FORMAT_SUPERVISED:
-		found.name, found.about = "supervised", "prompts, and the completions that people accepted or wrote themselves"
+		found.name, found.about = "supervised", "prompts, and the completions that people accepted, as they left them"
 		found.statement, found.labels, found.texts = "completions.sql", accepted, completion
 		found.columns = slices.Concat(completion, []string{"interaction", "language", "outcome", "reward"})
 	case flywheelv1.TrainingFormat_TRAINING_FORMAT_UNPAIRED_PREFERENCE:
@@ -68,6 +73,19 @@ func formatOf(f flywheelv1.TrainingFormat) format {
 		found.name, found.about = "openai_preference", "pairs of completions, one better than the other, for OpenAI's fine-tuning"
 		found.statement, found.labels, found.texts = "preferences.sql", all, pair
 		found.columns, found.kept, found.shape = pair, text(pair...), shapePreference
+	case flywheelv1.TrainingFormat_TRAINING_FORMAT_MESSAGES:
+		found.name, found.about = "messages", "sessions of agents as conversations with tool calls"
+		found.statement, found.sessions, found.compose, found.texts = "conversations.sql", true, composeConversations, completion
+		found.columns, found.kept, found.shape = []string{"text_messages", "interaction", "outcome"}, text("messages", "session_id", "outcome"), shapeMessages
+	case flywheelv1.TrainingFormat_TRAINING_FORMAT_OPENAI_CHAT:
+		found.name, found.about = "openai_chat", "sessions of agents as conversations with tool calls, for OpenAI's fine-tuning"
+		found.statement, found.sessions, found.compose, found.texts = "conversations.sql", true, composeConversations, completion
+		found.columns, found.kept, found.shape = []string{"text_messages"}, text("messages"), shapeOpenAIChat
+	case flywheelv1.TrainingFormat_TRAINING_FORMAT_NEXT_EDIT:
+		found.name, found.about = "next_edit", "edits that people made next, after the edits before"
+		found.statement, found.compose, found.labels = "next_edits.sql", composeNextEdits, append([]string{"rejected"}, accepted...)
+		found.texts = []string{"text_events", "text_input", "text_output"}
+		found.columns = slices.Concat(found.texts, []string{"text_rejected", "interaction", "language", "outcome"})
 	case flywheelv1.TrainingFormat_TRAINING_FORMAT_SIGNALS:
 		found.name, found.about = "signals", "labels and rewards, without text"
 		found.statement, found.labels = "signals.sql", all

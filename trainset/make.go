@@ -73,36 +73,28 @@ type chunk struct {
 
 // chunks divides the selection's time range by whole hours, so that each chunk has about
 // so many interactions.
-func (j *job) chunks(ctx context.Context, most uint64) (all []chunk, err error) {
+func (j *job) chunks(ctx context.Context, most uint64) ([]chunk, error) {
 	from, to := j.plan.span()
-	table := "interactions"
-	rows, err := j.db.Conn().Query(ctx, `
-		SELECT toStartOfHour(started_at) AS hour, count() FROM `+table+`
+	return j.hours(ctx, from, to, most, `
+		SELECT toStartOfHour(started_at) AS hour, count() FROM interactions
 		WHERE tenant = {tenant:String} AND started_at >= fromUnixTimestamp64Milli({from_ms:Int64}) AND started_at < fromUnixTimestamp64Milli({to_ms:Int64})
 		GROUP BY hour ORDER BY hour`,
 		clickhouse.Named("tenant", j.set.tenant), clickhouse.Named("from_ms", from), clickhouse.Named("to_ms", to))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var hour time.Time
-		var n uint64
-		if err := rows.Scan(&hour, &n); err != nil {
-			return nil, err
-		}
-		next := chunk{max(hour.UnixMilli(), from), min(hour.Add(time.Hour).UnixMilli(), to), n}
-		if last := len(all) - 1; last >= 0 && all[last].rows+n <= most && next.to-all[last].from <= (24*time.Hour).Milliseconds() {
-			all[last].to, all[last].rows = next.to, all[last].rows+n
-			continue
-		}
-		all = append(all, next)
-	}
-	return all, rows.Err()
 }
 
-// selectRows copies what is selected.
+// selectRows makes the tables of what is selected and of what is left out.
 func (j *job) selectRows(ctx context.Context) error {
+	if err := j.db.Conn().Exec(ctx, "CREATE TABLE "+j.flaws()+" (row_id UUID, flaw LowCardinality(String)) ENGINE = MergeTree ORDER BY row_id"); err != nil {
+		return fmt.Errorf("make table of flaws: %w", err)
+	}
+	if j.plan.format.compose != nil {
+		return j.plan.format.compose(ctx, j)
+	}
+	return j.copyRows(ctx, j.candidates(), "row_at, row_id")
+}
+
+// copyRows makes a table of what the format's statement gives.
+func (j *job) copyRows(ctx context.Context, table, order string) error {
 	chunks, err := j.chunks(ctx, uint64(j.service.cfg.ChunkRows))
 	if err != nil {
 		return fmt.Errorf("look where the interactions are: %w", err)
@@ -112,26 +104,12 @@ func (j *job) selectRows(ctx context.Context) error {
 		return err
 	}
 	conn := j.db.Conn()
-	create := "CREATE TABLE " + j.candidates() + " ENGINE = MergeTree ORDER BY (row_at, row_id) EMPTY AS\n" + sql
-	if err := conn.Exec(ctx, create, j.plan.arguments(0, 0)...); err != nil {
-		return fmt.Errorf("make table of candidates: %w", err)
+	if err := conn.Exec(ctx, "CREATE TABLE "+table+" ENGINE = MergeTree ORDER BY ("+order+") EMPTY AS\n"+sql, j.plan.arguments(0, 0)...); err != nil {
+		return fmt.Errorf("make table of interactions: %w", err)
 	}
-	if err := conn.Exec(ctx, "CREATE TABLE "+j.flaws()+" (row_id UUID, flaw LowCardinality(String)) ENGINE = MergeTree ORDER BY row_id"); err != nil {
-		return fmt.Errorf("make table of flaws: %w", err)
-	}
-	var all, done uint64
-	for _, c := range chunks {
-		all += c.rows
-	}
-	began := time.Now()
-	for _, c := range chunks {
-		if err := conn.Exec(ctx, "INSERT INTO "+j.candidates()+"\n"+sql, j.plan.arguments(c.from, c.to)...); err != nil {
-			return fmt.Errorf("copy interactions from %s on: %w", time.UnixMilli(c.from).UTC().Format(time.RFC3339), err)
-		}
-		done += c.rows
-		j.progress(began, done, all)
-	}
-	return nil
+	return j.inChunks(chunks, func(c chunk) error {
+		return conn.Exec(ctx, "INSERT INTO "+table+"\n"+sql, j.plan.arguments(c.from, c.to)...)
+	})
 }
 
 // progress notes how much of a step is done.

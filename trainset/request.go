@@ -120,9 +120,28 @@ func (p *plan) choose(s *flywheelv1.TrainingSelection, wrong *rpc.Violations) {
 	if len(s.GetPredicate()) > maxPredicate {
 		wrong.Add("selection.predicate", "%d bytes: at most %d are possible", len(s.GetPredicate()), maxPredicate)
 	}
+	if p.format.sessions {
+		p.chooseSessions(s, wrong)
+	}
 	p.Unsettled, p.WithoutConsent = s.GetIncludeUnsettled(), s.GetIncludeWithoutConsent()
 	p.MinReward, p.MinRetention = s != nil && s.MinReward != nil, s.GetMinRetention() > 0
 	p.Predicate = s.GetPredicate()
+}
+
+// chooseSessions refuses what says nothing of whole sessions.
+func (p *plan) chooseSessions(s *flywheelv1.TrainingSelection, wrong *rpc.Violations) {
+	for field, given := range map[string]bool{
+		"labels": len(s.GetLabels()) > 0, "min_reward": s.MinReward != nil, "min_retention": s.GetMinRetention() > 0, "predicate": s.GetPredicate() != "",
+	} {
+		if given {
+			wrong.Add("selection."+field, "the rows of the format %s are sessions, which have none", p.format.name)
+		}
+	}
+	for i, f := range p.Filters {
+		if f.Column != "model" && f.Column != "client" && f.Column != "client_version" {
+			wrong.Add(fmt.Sprintf("selection.filters[%d].dimension", i), "sessions have no %s: model, client and client_version are possible", f.Column)
+		}
+	}
 }
 
 // judge takes what is left out for its quality.

@@ -98,7 +98,7 @@ func nextEdit() files.Schema {
 	return with(files.Schema{
 		{Name: "events", Kind: files.String, Doc: "The edits before, as a unified diff."},
 		{Name: "input", Kind: files.String, Doc: "The excerpt, with the marks <|editable_region_start|>, <|editable_region_end|> and <|user_cursor_is_here|>."},
-		{Name: "output", Kind: files.String, Doc: "The excerpt as it should become."},
-		{Name: "rejected", Kind: files.String, Nullable: true, Doc: "The excerpt as a rejected edit would have made it."},
+		{Name: "output", Kind: files.String, Doc: "The editable region as it should become, between its marks."},
+		{Name: "rejected", Kind: files.String, Nullable: true, Doc: "The editable region as a rejected suggestion would have made it."},
 	}, provenance())
 }

@@ -26,7 +26,7 @@ func TestDocument(t *testing.T) {
 		"never known again":        {"ab", []Edit{{Version: 2, InsertedLength: 4}, {Version: 3, Offset: 0, RemovedLength: 1}}, "", false},
 	} {
 		d := &document{}
-		d.open(1, uint64(len(test.open)), test.open)
+		d.open(&Edit{Version: 1, Text: test.open}, uint64(len(test.open)))
 		known := true
 		for _, e := range test.edits {
 			known = d.apply(&e)
@@ -36,7 +36,7 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	hidden := &document{}
-	hidden.open(1, 5, "")
+	hidden.open(&Edit{Version: 1}, 5)
 	if hidden.known {
 		t.Error("a document whose text is not shared is known")
 	}
@@ -48,7 +48,7 @@ func TestAnyEdits(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
 		d := &document{}
-		d.open(0, 8, "abcdefgh")
+		d.open(&Edit{Text: "abcdefgh"}, 8)
 		for range 20 {
 			e := Edit{Offset: random.Uint64() >> random.IntN(64), RemovedLength: random.Uint64() >> random.IntN(64), Text: "xyz"[:random.IntN(4)]}
 			e.InsertedLength = uint64(len(e.Text))

@@ -1,6 +1,7 @@
 package sequence
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // the statement
 	"errors"
@@ -27,6 +28,9 @@ type Query struct {
 	// before it they may have been. 0: any number, any time in the session.
 	Edits  int
 	Before time.Duration
+	// Longest is until how long after its session's start an interaction is found. 0: 30
+	// days.
+	Longest time.Duration
 	// After is for how long after an interaction's end its later edits are given.
 	After time.Duration
 }
@@ -44,9 +48,17 @@ type Moment struct {
 	// not shared, or events of it are missing.
 	Text  []byte
 	Known bool
+	// Cursor is where in Text the user was, in bytes: the end of the last edit or
+	// selection.
+	Cursor uint64
+	// Consents has bit i set where some of Text came with Consent i.
+	Consents uint8
 	// Before are the last edits before the moment, in all documents of the session, the
-	// oldest first. After are those that followed the interaction's end.
-	Before, After []Edit
+	// oldest first. During are those from then to the interaction's end, After those that
+	// followed it.
+	Before, During, After []Edit
+
+	documents map[string]*document
 }
 
 // Edit is one change of one document: RemovedLength bytes at Offset gave way to Text.
@@ -59,8 +71,12 @@ type Edit struct {
 	// not shared.
 	RemovedLength, InsertedLength uint64
 	Text                          string
+	// Removed is the text that gave way, of edits before the moment and where it is known.
+	Removed string
 	// Source is who made it, as in the table edits: "user", "interaction" and so on.
 	Source string
+	// Consent is the Consent that the text came with, 0 without text.
+	Consent uint8
 	// InteractionID is the interaction whose output it applied.
 	InteractionID uuid.UUID
 }
@@ -83,7 +99,8 @@ func (q Query) read(ctx context.Context, db *warehouse.DB, yield func(*Moment) b
 	rows, err := db.Conn().Query(ctx, timelineSQL,
 		clickhouse.Named("tenant", q.Tenant),
 		clickhouse.Named("from_ms", q.From.UnixMilli()),
-		clickhouse.Named("to_ms", q.To.UnixMilli()))
+		clickhouse.Named("to_ms", q.To.UnixMilli()),
+		clickhouse.Named("longest_ms", cmp.Or(q.Longest, 30*24*time.Hour).Milliseconds()))
 	if err != nil {
 		return err
 	}
@@ -131,6 +148,6 @@ type event struct {
 func (e *event) scan(rows driver.Rows) error {
 	d := &e.edit
 	return rows.Scan(&e.session, &e.kind, &d.At, &d.InteractionID, &e.opportunity, &d.Document, &d.Version, &e.position,
-		&d.Offset, &d.RemovedLength, &d.InsertedLength, &d.Source, &d.Text,
+		&d.Offset, &d.RemovedLength, &d.InsertedLength, &d.Source, &d.Text, &d.Consent,
 		&e.sequence, &e.endedSequence, &e.endedAt)
 }

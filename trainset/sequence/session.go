@@ -29,7 +29,9 @@ func (s *session) moments(yield func(*Moment) bool) bool {
 			}
 			continue
 		case "document_opened":
-			s.document(e).open(e.edit.Version, e.position, e.edit.Text)
+			s.document(e).open(&e.edit, e.position)
+		case "selection":
+			s.document(e).cursor = e.position
 		case "document_closed":
 			delete(s.documents, e.edit.Document)
 			continue
@@ -57,10 +59,11 @@ func (s *session) moment(i int) *Moment {
 	e := &s.events[i]
 	m := &Moment{
 		InteractionID: e.edit.InteractionID, OpportunityID: e.opportunity, SessionID: e.session,
-		At: e.edit.At, Document: s.current, Before: s.lastEdits(e.edit.At), After: s.nextEdits(i),
+		At: e.edit.At, Document: s.current, Before: s.lastEdits(e.edit.At), documents: s.documents,
 	}
+	m.During, m.After = s.nextEdits(i)
 	if d := s.documents[s.current]; d != nil && d.known {
-		m.Text, m.Known = d.text, true
+		m.Text, m.Known, m.Cursor, m.Consents = d.text, true, min(d.cursor, uint64(len(d.text))), d.consents
 	}
 	return m
 }
@@ -83,16 +86,20 @@ func (s *session) lastEdits(at time.Time) []Edit {
 	return edits
 }
 
-// nextEdits are the edits after the end of the interaction at index i of the events.
-func (s *session) nextEdits(i int) (edits []Edit) {
+// nextEdits are the edits until the end of the interaction at index i of the events, and
+// those after it.
+func (s *session) nextEdits(i int) (during, after []Edit) {
 	ended := &s.events[i]
 	until := ended.endedAt.Add(s.query.After)
 	for j := range s.events[i+1:] {
 		e := &s.events[i+1+j]
-		after := cmp.Or(cmp.Compare(e.sequence, ended.endedSequence), e.edit.At.Compare(ended.endedAt)) > 0
-		if e.kind == "edit" && after && !e.edit.At.After(until) {
-			edits = append(edits, e.edit)
+		switch ends := cmp.Or(cmp.Compare(e.sequence, ended.endedSequence), e.edit.At.Compare(ended.endedAt)) > 0; {
+		case e.kind != "edit":
+		case !ends:
+			during = append(during, e.edit)
+		case !e.edit.At.After(until):
+			after = append(after, e.edit)
 		}
 	}
-	return edits
+	return during, after
 }

@@ -772,7 +772,10 @@ type TrainingSet struct {
 	// Rows by split and label.
 	Counts []*TrainingSetCount `protobuf:"bytes,8,rep,name=counts,proto3" json:"counts,omitempty"`
 	// What was left out, by reason: "duplicate", "near_duplicate", "contaminated",
-	// "too_long", "no_text", "no_consent", "per_user", "balance". Also "redacted": rows
+	// "too_long", "no_text", "no_consent", "per_user", "balance"; of next edits
+	// "no_document" (the document at that moment is not known), "far_edit" (what changed is
+	// outside of the editable region) and "reserved_text" (it holds the format's marks); of
+	// sessions "unsuccessful". Also "redacted": rows
 	// that are in and have a secret redacted.
 	LeftOut       map[string]uint64 `protobuf:"bytes,9,rep,name=left_out,json=leftOut,proto3" json:"left_out,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
