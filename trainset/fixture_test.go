@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
@@ -47,6 +48,37 @@ func newStore(t testing.TB) *store {
 	s := &store{t: t, db: db}
 	s.TrainingSetServiceClient = s.serve(log)
 	return s
+}
+
+// in is the store for a subtest.
+func (s *store) in(t testing.TB) *store {
+	return &store{TrainingSetServiceClient: s.TrainingSetServiceClient, t: t, db: s.db}
+}
+
+// named is a value of a statement's placeholder.
+func named(name string, value any) any { return clickhouse.Named(name, value) }
+
+// numbers are the numbers of the interactions of fill, by id.
+func (s *store) numbers() map[string]int {
+	s.t.Helper()
+	rows, err := s.db.Conn().Query(s.t.Context(), "SELECT toString(interaction_id), reinterpretAsUInt64(substring(reinterpret(interaction_id, 'FixedString(16)'), 9)) FROM interactions")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	numbers := map[string]int{}
+	for rows.Next() {
+		var id string
+		var n uint64
+		if err := rows.Scan(&id, &n); err != nil {
+			s.t.Fatal(err)
+		}
+		numbers[id] = int(n)
+	}
+	if err := rows.Err(); err != nil {
+		s.t.Fatal(err)
+	}
+	return numbers
 }
 
 // serve starts a service, which ends with the test.

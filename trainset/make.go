@@ -264,7 +264,7 @@ func (j *job) countBytes(ctx context.Context) (bytes, redacted uint64, err error
 		return 0, 0, nil
 	}
 	all := "concat(" + strings.Join(j.plan.format.texts, ", ' ', ") + ", '')"
-	err = j.db.Conn().QueryRow(ctx, "SELECT sum(length("+all+")), countIf(match("+all+", '(?i)[<«\\\\[]\\\\s*redacted')) FROM "+j.set.table).Scan(&bytes, &redacted)
+	err = j.db.Conn().QueryRow(ctx, "SELECT sum(length("+all+")), countIf(match("+all+", '(?i)[<«\\\\[]\\\\s*redacted')) FROM "+j.candidates()+" WHERE "+j.good()).Scan(&bytes, &redacted)
 	if err != nil {
 		return 0, 0, fmt.Errorf("count bytes: %w", err)
 	}

@@ -36,7 +36,7 @@ func checkPredicate(ctx context.Context, db *warehouse.DB, predicate string) err
 		return nil
 	}
 	const field = "selection.predicate"
-	tree, err := explain(ctx, db, predicate)
+	tree, err := column(ctx, db, "EXPLAIN AST SELECT (\n"+predicate+"\n)")
 	var exception *clickhouse.Exception
 	if errors.As(err, &exception) {
 		return rpc.Violations{rpc.Violation(field, "not a condition in ClickHouse SQL: %s", firstLine(exception.Message))}.Err()
@@ -44,7 +44,15 @@ func checkPredicate(ctx context.Context, db *warehouse.DB, predicate string) err
 	if err != nil {
 		return fmt.Errorf("check predicate: %w", err)
 	}
-	if problem := refused(tree); problem != "" {
+	tables, err := column(ctx, db, "SELECT name FROM system.tables WHERE database = currentDatabase()")
+	if err != nil {
+		return fmt.Errorf("check predicate: %w", err)
+	}
+	columns, err := column(ctx, db, "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'training_signals'")
+	if err != nil {
+		return fmt.Errorf("check predicate: %w", err)
+	}
+	if problem := refused(tree, columns, tables); problem != "" {
 		return rpc.Violations{rpc.Violation(field, "%s: only conditions on the columns of training_signals are possible", problem)}.Err()
 	}
 	var none uint64
@@ -58,9 +66,9 @@ func checkPredicate(ctx context.Context, db *warehouse.DB, predicate string) err
 	return nil
 }
 
-// explain returns the syntax tree, a node per line.
-func explain(ctx context.Context, db *warehouse.DB, predicate string) (tree []string, err error) {
-	rows, err := db.Conn().Query(ctx, "EXPLAIN AST SELECT (\n"+predicate+"\n)")
+// column reads the one column of a query.
+func column(ctx context.Context, db *warehouse.DB, query string) (values []string, err error) {
+	rows, err := db.Conn().Query(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -70,14 +78,15 @@ func explain(ctx context.Context, db *warehouse.DB, predicate string) (tree []st
 		if err := rows.Scan(&line); err != nil {
 			return nil, err
 		}
-		tree = append(tree, strings.TrimSpace(line))
+		values = append(values, strings.TrimSpace(line))
 	}
-	return tree, rows.Err()
+	return values, rows.Err()
 }
 
-// refused names the first thing in a syntax tree that a predicate may not have, or
-// nothing.
-func refused(tree []string) string {
+// refused names the first thing in a syntax tree, a node per line, that a predicate may
+// not have, or nothing. Names are those of columns, or of a lambda's arguments, but not
+// those of tables, which IN would read.
+func refused(tree, columns, tables []string) string {
 	// What the one SELECT around the predicate consists of.
 	frame := []string{"SelectWithUnionQuery", "ExpressionList", "SelectQuery", "ExpressionList"}
 	for i, line := range tree {
@@ -88,6 +97,8 @@ func refused(tree []string) string {
 			if kind != frame[i] || !strings.Contains(line, "(children 1)") {
 				return "more than one expression"
 			}
+		case kind == "Identifier" && !slices.Contains(columns, name) && (strings.Contains(name, ".") || slices.Contains(tables, name)):
+			return "the table " + name
 		case kind == "Identifier" || kind == "Literal" || kind == "ExpressionList":
 		case kind == "Function" && slices.Contains(allowedFunctions, name):
 		case kind == "Function":

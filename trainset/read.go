@@ -101,6 +101,9 @@ func (s *Service) files(set *set, p *plan, format files.Format, compression file
 // write writes a set's files.
 func (s *Service) write(ctx context.Context, set *set, p *plan, cfg files.Config, out *outgoing) error {
 	w, err := files.Open(ctx, out, cfg)
+	if mismatch := new(files.MismatchError); err != nil && len(out.state) > 0 && !errors.As(err, &mismatch) {
+		return fmt.Errorf("%w: %w", errBadCursor, err)
+	}
 	if err != nil {
 		return err
 	}

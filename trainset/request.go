@@ -63,7 +63,24 @@ type filter struct {
 	values         []string
 }
 
-// newPlan returns the plan of a request that is complete, and what is wrong with it.
+// normalize writes out what an absent part of a request stands for, so that equal requests
+// are equal.
+func normalize(req *flywheelv1.CreateTrainingSetRequest) {
+	if req.GetSelection() == nil {
+		req.Selection = new(flywheelv1.TrainingSelection)
+	}
+	if req.GetQuality() == nil {
+		req.Quality = new(flywheelv1.Quality)
+	}
+	if req.GetSplit() == nil {
+		req.Split = new(flywheelv1.Split)
+	}
+	if req.GetSplit().GetUnit() == flywheelv1.SplitUnit_SPLIT_UNIT_UNSPECIFIED {
+		req.Split.Unit = flywheelv1.SplitUnit_SPLIT_UNIT_USER
+	}
+}
+
+// newPlan returns the plan of a normal request, and what is wrong with it.
 func newPlan(tenant string, req *flywheelv1.CreateTrainingSetRequest) (*plan, rpc.Violations) {
 	p := &plan{request: req, tenant: tenant}
 	var wrong rpc.Violations
@@ -83,11 +100,8 @@ func newPlan(tenant string, req *flywheelv1.CreateTrainingSetRequest) (*plan, rp
 
 // choose takes the selection.
 func (p *plan) choose(s *flywheelv1.TrainingSelection, wrong *rpc.Violations) {
-	for field, at := range map[string]*timestamppb.Timestamp{"selection.from": s.GetFrom(), "selection.to": s.GetTo()} {
-		if at != nil && !at.IsValid() {
-			wrong.Add(field, "not a valid timestamp: %v", at.CheckValid())
-		}
-	}
+	checkTime(wrong, "selection.from", s.GetFrom())
+	checkTime(wrong, "selection.to", s.GetTo())
 	if s.GetFrom() != nil && s.GetTo() != nil && !s.GetFrom().AsTime().Before(s.GetTo().AsTime()) {
 		wrong.Add("selection.to", "not after from: the time range is empty")
 	}
@@ -124,17 +138,26 @@ func (p *plan) choose(s *flywheelv1.TrainingSelection, wrong *rpc.Violations) {
 		p.chooseSessions(s, wrong)
 	}
 	p.Unsettled, p.WithoutConsent = s.GetIncludeUnsettled(), s.GetIncludeWithoutConsent()
-	p.MinReward, p.MinRetention = s != nil && s.MinReward != nil, s.GetMinRetention() > 0
+	p.MinReward, p.MinRetention = s.MinReward != nil, s.GetMinRetention() > 0
 	p.Predicate = s.GetPredicate()
+}
+
+func checkTime(wrong *rpc.Violations, field string, at *timestamppb.Timestamp) {
+	if at != nil && !at.IsValid() {
+		wrong.Add(field, "not a valid timestamp: %v", at.CheckValid())
+	}
 }
 
 // chooseSessions refuses what says nothing of whole sessions.
 func (p *plan) chooseSessions(s *flywheelv1.TrainingSelection, wrong *rpc.Violations) {
-	for field, given := range map[string]bool{
-		"labels": len(s.GetLabels()) > 0, "min_reward": s.MinReward != nil, "min_retention": s.GetMinRetention() > 0, "predicate": s.GetPredicate() != "",
+	for _, of := range []struct {
+		field string
+		given bool
+	}{
+		{"labels", len(s.GetLabels()) > 0}, {"min_reward", s.MinReward != nil}, {"min_retention", s.GetMinRetention() > 0}, {"predicate", s.GetPredicate() != ""},
 	} {
-		if given {
-			wrong.Add("selection."+field, "the rows of the format %s are sessions, which have none", p.format.name)
+		if of.given {
+			wrong.Add("selection."+of.field, "the rows of the format %s are sessions, which have none", p.format.name)
 		}
 	}
 	for i, f := range p.Filters {
@@ -163,7 +186,7 @@ func (p *plan) judge(q *flywheelv1.Quality, wrong *rpc.Violations) {
 // split takes how rows are divided.
 func (p *plan) split(s *flywheelv1.Split, wrong *rpc.Violations) {
 	switch s.GetUnit() {
-	case flywheelv1.SplitUnit_SPLIT_UNIT_UNSPECIFIED, flywheelv1.SplitUnit_SPLIT_UNIT_USER:
+	case flywheelv1.SplitUnit_SPLIT_UNIT_USER:
 		p.Unit = "user"
 	case flywheelv1.SplitUnit_SPLIT_UNIT_SESSION:
 		p.Unit = "session"

@@ -46,6 +46,7 @@ func (s *Service) create(ctx context.Context, tenant string, req *flywheelv1.Cre
 		return nil, status.Errorf(codes.InvalidArgument, "watermark: not a valid timestamp: %v", req.GetWatermark().CheckValid())
 	}
 	given := req.GetWatermark() != nil
+	normalize(req)
 	if _, wrong := newPlan(tenant, req); len(wrong) > 0 {
 		return nil, wrong.Err()
 	}
