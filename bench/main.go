@@ -41,6 +41,7 @@ type options struct {
 	batch        int
 	runs         int
 	history      int
+	exported     int
 	// rate bounds the events per second of the load. Zero: as fast as acknowledged.
 	rate float64
 }
@@ -57,12 +58,13 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.binary, "binary", "bin/flywheel", "the flywheel to measure")
-	flags.StringVar(&o.layout, "layout", "all", "up, split, history, or all of them")
+	flags.StringVar(&o.layout, "layout", "all", "up, split, history, export, or all of them")
 	flags.IntVar(&o.interactions, "interactions", 200_000, fmt.Sprintf("interactions per run, %d events each", eventsPer))
 	flags.IntVar(&o.clients, "clients", 4, "concurrent clients")
 	flags.IntVar(&o.batch, "batch", 32, fmt.Sprintf("interactions per batch, %d events each", eventsPer))
 	flags.IntVar(&o.runs, "runs", 3, "runs per layout; the median by events/s is shown with the spread")
 	flags.IntVar(&o.history, "history", 100_000_000, "interactions of the last 90 days behind the query of rates that is measured")
+	flags.IntVar(&o.exported, "exported", 10_000_000, "signals that are exported to Parquet")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -75,7 +77,12 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	if o.layout == "all" || o.layout == "history" {
-		return measureHistory(ctx, o.history)
+		if err := measureHistory(ctx, o.history); err != nil {
+			return err
+		}
+	}
+	if o.layout == "all" || o.layout == "export" {
+		return measureExport(ctx, o)
 	}
 	return nil
 }

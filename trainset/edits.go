@@ -55,7 +55,11 @@ type picked struct {
 // their sessions.
 func composeNextEdits(ctx context.Context, j *job) (err error) {
 	table := j.set.table + "_picked"
-	if err := j.copyRows(ctx, table, "session_started_at, session_id, interaction_id"); err != nil {
+	sql, err := j.plan.statement()
+	if err != nil {
+		return err
+	}
+	if err := j.copyRows(ctx, table, " ENGINE = MergeTree ORDER BY (session_started_at, session_id, interaction_id)", sql); err != nil {
 		return err
 	}
 	texts := []string{"text_events", "text_input", "text_output", "text_rejected"}

@@ -90,21 +90,24 @@ func (j *job) selectRows(ctx context.Context) error {
 	if j.plan.format.compose != nil {
 		return j.plan.format.compose(ctx, j)
 	}
-	return j.copyRows(ctx, j.candidates(), "row_at, row_id")
-}
-
-// copyRows makes a table of what the format's statement gives.
-func (j *job) copyRows(ctx context.Context, table, order string) error {
-	chunks, err := j.chunks(ctx, uint64(j.service.cfg.ChunkRows))
-	if err != nil {
-		return fmt.Errorf("look where the interactions are: %w", err)
-	}
 	sql, err := j.plan.statement()
 	if err != nil {
 		return err
 	}
+	if j.plan.straight() {
+		return j.copyRows(ctx, j.set.table, frozenEngine, j.frozen()+" FROM ("+sql+")")
+	}
+	return j.copyRows(ctx, j.candidates(), " ENGINE = MergeTree ORDER BY (row_at, row_id)", sql)
+}
+
+// copyRows makes a table of what a statement gives for one chunk after the other.
+func (j *job) copyRows(ctx context.Context, table, engine, sql string) error {
+	chunks, err := j.chunks(ctx, uint64(j.service.cfg.ChunkRows))
+	if err != nil {
+		return fmt.Errorf("look where the interactions are: %w", err)
+	}
 	conn := j.db.Conn()
-	if err := conn.Exec(ctx, "CREATE TABLE "+table+" ENGINE = MergeTree ORDER BY ("+order+") EMPTY AS\n"+sql, j.plan.arguments(0, 0)...); err != nil {
+	if err := conn.Exec(ctx, "CREATE TABLE "+table+engine+" EMPTY AS\n"+sql, j.plan.arguments(0, 0)...); err != nil {
 		return fmt.Errorf("make table of interactions: %w", err)
 	}
 	return j.inChunks(chunks, func(c chunk) error {
@@ -181,20 +184,39 @@ const splitOf = `multiIf(
 	sipHash64({salt:String}, '\0', row_unit) % 10000 < {test:UInt32} + {validation:UInt32}, 'validation',
 	'train')`
 
+// frozenEngine says how the table of the set's rows is stored.
+const frozenEngine = " ENGINE = MergeTree PARTITION BY row_split ORDER BY (row_split, row_at, row_id)"
+
+// frozen selects what is kept of rows.
+func (j *job) frozen() string {
+	f := j.plan.format
+	sizes := []string{"0"}
+	if f.shape == nil {
+		for i, field := range f.kept {
+			sizes = append(sizes, bytesOf(field, f.columns[i]))
+		}
+	}
+	return "SELECT " + splitOf + " AS row_split, row_at, row_id, row_label, row_unit, toUInt32(" + strings.Join(sizes, " + ") + ") AS row_bytes, " + strings.Join(f.columns, ", ")
+}
+
+// straight reports whether nothing but the selection leaves rows out: the rows are then
+// copied only once.
+func (p *plan) straight() bool {
+	selection := p.request.GetSelection()
+	return len(p.format.texts) == 0 && selection.GetMaxPerUser() == 0 && !selection.GetBalanceLabels()
+}
+
 // freeze makes the table of the set's rows, and counts them.
 func (j *job) freeze(ctx context.Context) error {
-	split := j.plan.request.GetSplit()
-	args := []any{
-		clickhouse.Named("salt", split.GetSalt()), clickhouse.Named("test", split.GetTest()), clickhouse.Named("validation", split.GetValidation()),
-	}
-	query := "SELECT " + splitOf + " AS row_split, row_at, row_id, row_label, row_unit, " + strings.Join(j.plan.format.columns, ", ") +
-		" FROM " + j.candidates() + " WHERE " + j.good()
-	conn := j.db.Conn()
-	if err := conn.Exec(ctx, "CREATE TABLE "+j.set.table+" ENGINE = MergeTree ORDER BY (row_split, row_at, row_id) EMPTY AS "+query, args...); err != nil {
-		return fmt.Errorf("make table of rows: %w", err)
-	}
-	if err := conn.Exec(ctx, "INSERT INTO "+j.set.table+" "+query, args...); err != nil {
-		return fmt.Errorf("copy rows: %w", err)
+	if !j.plan.straight() {
+		query := j.frozen() + " FROM " + j.candidates() + " WHERE " + j.good()
+		conn := j.db.Conn()
+		if err := conn.Exec(ctx, "CREATE TABLE "+j.set.table+frozenEngine+" EMPTY AS "+query, j.plan.arguments(0, 0)...); err != nil {
+			return fmt.Errorf("make table of rows: %w", err)
+		}
+		if err := conn.Exec(ctx, "INSERT INTO "+j.set.table+" "+query, j.plan.arguments(0, 0)...); err != nil {
+			return fmt.Errorf("copy rows: %w", err)
+		}
 	}
 	counts, err := j.count(ctx)
 	if err != nil {
@@ -238,6 +260,9 @@ func (j *job) count(ctx context.Context) (counts []count, err error) {
 
 // countLeftOut counts the rows that were left out, by reason.
 func (j *job) countLeftOut(ctx context.Context) (leftOut map[string]uint64, err error) {
+	if j.plan.straight() {
+		return map[string]uint64{}, nil
+	}
 	rows, err := j.db.Conn().Query(ctx, `
 		SELECT flaw, count() FROM (SELECT toString(flaw) AS flaw FROM `+j.flaws()+` UNION ALL SELECT row_flaw FROM `+j.candidates()+` WHERE row_flaw != '')
 		GROUP BY flaw`)

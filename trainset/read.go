@@ -19,6 +19,7 @@ import (
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 	"github.com/yirifi/flywheel/internal/rpc"
+	"github.com/yirifi/flywheel/internal/warehouse"
 	"github.com/yirifi/flywheel/trainset/files"
 )
 
@@ -51,8 +52,17 @@ func (s *Service) ReadTrainingSet(req *flywheelv1.ReadTrainingSetRequest, stream
 	if err != nil {
 		return s.unavailable(ctx, err)
 	}
+	var formatter *warehouse.Formatter
+	if format == files.Parquet && p.format.shape == nil {
+		if formatter, err = s.db.Formatter(ctx); err != nil {
+			return s.unavailable(ctx, err)
+		}
+	}
+	if formatter != nil {
+		cfg.Encoder = "ClickHouse " + formatter.Version
+	}
 	out := &outgoing{stream: stream, state: []byte(req.GetCursor()), total: found.rows()}
-	err = s.write(ctx, found, p, cfg, out)
+	err = s.write(ctx, found, p, cfg, formatter, out)
 	var mismatch *files.MismatchError
 	switch {
 	case err == nil || ctx.Err() != nil:
@@ -99,7 +109,7 @@ func (s *Service) files(set *set, p *plan, format files.Format, compression file
 }
 
 // write writes a set's files.
-func (s *Service) write(ctx context.Context, set *set, p *plan, cfg files.Config, out *outgoing) error {
+func (s *Service) write(ctx context.Context, set *set, p *plan, cfg files.Config, formatter *warehouse.Formatter, out *outgoing) error {
 	w, err := files.Open(ctx, out, cfg)
 	if mismatch := new(files.MismatchError); err != nil && len(out.state) > 0 && !errors.As(err, &mismatch) {
 		return fmt.Errorf("%w: %w", errBadCursor, err)
@@ -108,7 +118,11 @@ func (s *Service) write(ctx context.Context, set *set, p *plan, cfg files.Config
 		return err
 	}
 	for _, split := range cfg.Splits {
-		if err := s.writeSplit(ctx, set, p, w, split, out); err != nil {
+		write := s.writeSplit
+		if formatter != nil {
+			write = (&copier{formatter: formatter, db: s.db, shardBytes: cfg.ShardBytes}).copySplit
+		}
+		if err := write(ctx, set, p, w, split, out); err != nil {
 			return errors.Join(err, w.Close())
 		}
 		if err := w.End(ctx, split); err != nil {
@@ -129,13 +143,9 @@ func (s *Service) writeSplit(ctx context.Context, set *set, p *plan, w *files.Wr
 	if at.Done {
 		return nil
 	}
-	after := ""
-	if at.Cursor != "" {
-		ms, id, err := parseCursor(at.Cursor)
-		if err != nil {
-			return err
-		}
-		after = fmt.Sprintf(" AND (row_at, row_id) > (fromUnixTimestamp64Milli(%d, 'UTC'), toUUID('%s'))", ms, id)
+	after, err := afterCursor(at.Cursor)
+	if err != nil {
+		return err
 	}
 	r := newReader(p.format)
 	query := "SELECT " + r.expressions() + " FROM " + set.table + " WHERE row_split = '" + split + "'" + after +
@@ -165,6 +175,18 @@ func parseCursor(cursor string) (ms int64, id string, err error) {
 		return 0, "", errBadCursor
 	}
 	return ms, id, nil
+}
+
+// afterCursor is the condition of the rows after a cursor.
+func afterCursor(cursor string) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	ms, id, err := parseCursor(cursor)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf(" AND row_at >= fromUnixTimestamp64Milli(%[1]d, 'UTC') AND (row_at, row_id) > (fromUnixTimestamp64Milli(%[1]d, 'UTC'), toUUID('%[2]s'))", ms, id), nil
 }
 
 // reader turns blocks of ClickHouse into batches of rows.

@@ -281,6 +281,9 @@ func (p *plan) arguments(from, to int64) []any {
 		clickhouse.Named("min_retention", p.request.GetSelection().GetMinRetention()),
 		clickhouse.Named("max_prompt", q.GetMaxPromptChars()),
 		clickhouse.Named("max_completion", q.GetMaxCompletionChars()),
+		clickhouse.Named("salt", p.request.GetSplit().GetSalt()),
+		clickhouse.Named("test", p.request.GetSplit().GetTest()),
+		clickhouse.Named("validation", p.request.GetSplit().GetValidation()),
 	}
 	for i, f := range p.Filters {
 		args = append(args, clickhouse.Named(fmt.Sprintf("values_%d", i), f.values))

@@ -18,6 +18,7 @@ type Manifest struct {
 	Fingerprint string          `json:"fingerprint"`
 	Format      Format          `json:"format"`
 	Compression Compression     `json:"compression"`
+	Encoder     string          `json:"encoder,omitempty"`
 	Schema      Schema          `json:"schema"`
 	// Splits are in the order of [Config]; one without rows has no shards.
 	Splits []SplitCounts `json:"splits"`
@@ -58,7 +59,7 @@ func newManifest(cfg *Config, s *state, quality map[string]int64) *Manifest {
 	m := &Manifest{
 		CreatedAt: cfg.Watermark.UTC(), Watermark: cfg.Watermark.UTC(), Version: cfg.Version,
 		Definition: cfg.Definition, Request: cfg.Request, Fingerprint: s.Fingerprint,
-		Format: cfg.Format, Compression: cfg.Compression, Schema: cfg.Schema, Quality: quality,
+		Format: cfg.Format, Compression: cfg.Compression, Encoder: cfg.Encoder, Schema: cfg.Schema, Quality: quality,
 	}
 	for _, name := range cfg.Splits {
 		counts := SplitCounts{Split: name}

@@ -35,12 +35,16 @@ func newShard(ctx context.Context, sink Sink, cfg *Config, split, path string) (
 	if err != nil {
 		return nil, err
 	}
-	s := &shard{file: Shard{Path: path, Split: split}, output: output, hash: sha256.New()}
+	s := newOutput(path, split, output)
 	if s.encoder, err = newEncoder(cfg, s); err != nil {
 		_ = output.Abort() // the first error says why
 		return nil, err
 	}
 	return s, nil
+}
+
+func newOutput(path, split string, output File) *shard {
+	return &shard{file: Shard{Path: path, Split: split}, output: output, hash: sha256.New()}
 }
 
 // Write takes what the encoder writes.

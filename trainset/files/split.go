@@ -79,10 +79,14 @@ func (s *split) cut(row, rows int) (end int, full bool) {
 	return rows, false
 }
 
+// next is the path of the next shard.
+func (s *split) next() string {
+	return fmt.Sprintf("data/%s-%05d%s", s.name, s.w.state.count(s.name), s.w.cfg.extension())
+}
+
 func (s *split) add(ctx context.Context, b *Batch, from, to int) error {
 	if s.shard == nil {
-		name := fmt.Sprintf("data/%s-%05d%s", s.name, s.w.state.count(s.name), s.w.cfg.extension())
-		shard, err := newShard(ctx, s.w.sink, &s.w.cfg, s.name, name)
+		shard, err := newShard(ctx, s.w.sink, &s.w.cfg, s.name, s.next())
 		if err != nil {
 			return err
 		}

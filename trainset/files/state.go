@@ -44,6 +44,7 @@ type export struct {
 	Format      Format          `json:"format"`
 	Compression Compression     `json:"compression"`
 	ShardBytes  int64           `json:"shard_bytes"`
+	Encoder     string          `json:"encoder,omitempty"`
 	Splits      []string        `json:"splits"`
 	Schema      Schema          `json:"schema"`
 }
@@ -52,7 +53,7 @@ type export struct {
 func newExport(cfg *Config) (json.RawMessage, error) {
 	text, err := marshal(export{
 		Request: cfg.Request, Definition: cfg.Definition, Watermark: cfg.Watermark.UTC(), Version: cfg.Version,
-		Format: cfg.Format, Compression: cfg.Compression, ShardBytes: cfg.ShardBytes,
+		Format: cfg.Format, Compression: cfg.Compression, ShardBytes: cfg.ShardBytes, Encoder: cfg.Encoder,
 		Splits: cfg.Splits, Schema: cfg.Schema,
 	})
 	if err != nil {

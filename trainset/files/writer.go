@@ -32,6 +32,9 @@ type Config struct {
 	// DefaultShardBytes. It is the size of the values in memory in Apache Arrow's
 	// layout, and so the same for every format; files are smaller.
 	ShardBytes int64
+	// Encoder names what encodes shards that are copied, with its version: another one may
+	// write other bytes. Empty: this package.
+	Encoder string
 	// Workers is how many goroutines encode: DefaultWorkers, or fewer where there
 	// are fewer processors. It changes no byte.
 	Workers int

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
+	"github.com/yirifi/flywheel/internal/engine"
+	"github.com/yirifi/flywheel/internal/warehouse"
+	"github.com/yirifi/flywheel/trainset/formats"
+)
+
+// exportDays is over how many days the exported signals are spread.
+const exportDays = 10
+
+// measureExport exports signals to Parquet, and lets ClickHouse write the same columns of
+// the same signals to Parquet itself, in turns.
+func measureExport(ctx context.Context, o options) (err error) {
+	dir, err := os.MkdirTemp("", "flywheel-bench-")
+	if err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s, err := startExport(ctx, o, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	var theirs, ours []time.Duration
+	var peak int64
+	for n := range o.runs {
+		took, err := s.writeDirectly(ctx, n)
+		if err != nil {
+			return err
+		}
+		theirs = append(theirs, took)
+		took, memory, err := s.export(ctx, o.binary, filepath.Join(dir, fmt.Sprint("export-", n)))
+		if err != nil {
+			return err
+		}
+		ours, peak = append(ours, took), max(peak, memory)
+		fmt.Fprintf(os.Stderr, "export: run %d of %d: ClickHouse %.1f s, flywheel export %.1f s\n", n+1, o.runs, theirs[n].Seconds(), took.Seconds())
+	}
+	service, err := peakMemory(s.processes[len(s.processes)-1].pid)
+	if err != nil {
+		return err
+	}
+	rate := func(all []time.Duration) float64 {
+		slices.Sort(all)
+		return float64(o.exported) / all[len(all)/2].Seconds()
+	}
+	direct, exported := rate(theirs), rate(ours)
+	fmt.Printf("\nexport of %s signals to Parquet, %d cores, %s, median of %d\n", humanize.Comma(int64(o.exported)), runtime.NumCPU(), runtime.Version(), o.runs)
+	fmt.Printf("  ClickHouse alone    %s rows/s\n", whole(direct))
+	fmt.Printf("  flywheel export     %s rows/s, %.0f %% of that\n", whole(exported), 100*exported/direct)
+	fmt.Printf("  peak memory         feedback service %s, flywheel export %s\n", humanize.IBytes(uint64(service)), humanize.IBytes(uint64(peak)))
+	return nil
+}
+
+// startExport starts the engine and the service, and stores signals.
+func startExport(ctx context.Context, o options, dir string) (s *system, err error) {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s = &system{}
+	if s.engine, err = engine.Start(ctx, engine.Config{DataDir: filepath.Join(dir, "clickhouse")}, log); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop())
+		}
+	}()
+	if s.db, err = warehouse.Open(ctx, s.engine.DSN("flywheel"), log); err != nil {
+		return s, err
+	}
+	if err := s.db.Migrate(ctx); err != nil {
+		return s, err
+	}
+	first := time.Now().UTC().Truncate(day).Add(-exportDays * day)
+	for n := range exportDays {
+		if err := s.db.Conn().Exec(ctx, generateDay[0], first.Add(time.Duration(n)*day).UnixMilli(), o.exported/exportDays); err != nil {
+			return s, fmt.Errorf("generate a day: %w", err)
+		}
+	}
+	if err := s.waitCount(ctx, "SELECT count() FROM system.merges", 0); err != nil {
+		return s, err
+	}
+	ports, err := freeAddresses(ctx, 1)
+	if err != nil {
+		return s, err
+	}
+	s.feedback = ports[0]
+	return s, errors.Join(
+		s.start(ctx, "feedback", o.binary, "feedback", "--feedback-listen="+s.feedback, "--clickhouse-url="+s.engine.DSN("flywheel")),
+		waitFor(ctx, s.feedback))
+}
+
+// writeDirectly lets ClickHouse write the columns of the format signals.
+func (s *system) writeDirectly(ctx context.Context, n int) (time.Duration, error) {
+	var columns []string
+	for _, field := range formats.Schema(flywheelv1.TrainingFormat_TRAINING_FORMAT_SIGNALS) {
+		columns = append(columns, field.Name)
+	}
+	began := time.Now()
+	err := s.db.Conn().Exec(ctx, fmt.Sprintf("INSERT INTO FUNCTION file('direct-%d.parquet', 'Parquet') SELECT %s FROM training_signals WHERE definition = 1 AND tenant = 'default' AND shown",
+		n, strings.Join(columns, ", ")))
+	if err != nil {
+		return 0, fmt.Errorf("write Parquet by ClickHouse: %w", err)
+	}
+	return time.Since(began), nil
+}
+
+// export runs 'flywheel export' and returns how long it took and how much memory it had.
+func (s *system) export(ctx context.Context, binary, dir string) (time.Duration, int64, error) {
+	cmd := exec.CommandContext(ctx, binary, "export", "--format=signals", "--encoding=parquet", "--include-unsettled", "--out="+dir, "--feedback="+s.feedback, "--log-level=warn")
+	cmd.Stderr = os.Stderr
+	began := time.Now()
+	if err := cmd.Run(); err != nil {
+		return 0, 0, fmt.Errorf("flywheel export: %w", err)
+	}
+	return time.Since(began), cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss * 1024, os.RemoveAll(dir)
+}

@@ -1,0 +1,137 @@
+package trainset
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/yirifi/flywheel/internal/warehouse"
+	"github.com/yirifi/flywheel/trainset/files"
+)
+
+// The size of the Parquet files that ClickHouse encodes. Each is one row group, which
+// ClickHouse holds in memory: where it ends, and with it the bytes, would else depend on
+// how the rows happen to be stored.
+const (
+	copyRows  = 1 << 20
+	copyBytes = 256 << 20
+)
+
+// parquetSettings make ClickHouse write one row group, as we would.
+var parquetSettings = map[string]string{
+	"output_format_parquet_row_group_size":       "1000000000",
+	"output_format_parquet_row_group_size_bytes": "1000000000000",
+	"output_format_parquet_compression_method":   "zstd",
+	"output_format_parquet_string_as_string":     "1",
+	"compile_expressions":                        "0",
+}
+
+// copier lets ClickHouse encode the rows of a set. It is several times as fast as to read
+// them and encode them here.
+type copier struct {
+	formatter  *warehouse.Formatter
+	db         *warehouse.DB
+	shardBytes int64
+}
+
+// copySplit copies the rows of a split, from where they are to be continued.
+func (c *copier) copySplit(ctx context.Context, set *set, p *plan, w *files.Writer, split string, out *outgoing) error {
+	at := w.Position(split)
+	if at.Done {
+		return nil
+	}
+	rows, err := c.shardRows(ctx, set, split)
+	if err != nil {
+		return err
+	}
+	var columns []string
+	for i, field := range p.format.kept {
+		columns = append(columns, asParquet(field, p.format.columns[i])+" AS `"+field.Name+"`")
+	}
+	for cursor := at.Cursor; ; {
+		after, err := afterCursor(cursor)
+		if err != nil {
+			return err
+		}
+		tail := fmt.Sprintf(" FROM %s WHERE row_split = '%s'%s ORDER BY row_split, row_at, row_id LIMIT %d", set.table, split, after, rows)
+		shard, err := c.shard(ctx, tail)
+		if err != nil || shard.Rows == 0 {
+			return err
+		}
+		shard.Encode = func(file io.Writer) error {
+			return c.formatter.Write(ctx, file, "SELECT "+strings.Join(columns, ", ")+tail+" FORMAT Parquet", parquetSettings)
+		}
+		out.done += uint64(shard.Rows)
+		if err := w.Copy(ctx, split, shard); err != nil {
+			return err
+		}
+		cursor = shard.Cursor
+	}
+}
+
+// shardRows is how many rows a file has.
+func (c *copier) shardRows(ctx context.Context, set *set, split string) (int64, error) {
+	var rows, bytes uint64
+	if err := c.db.Conn().QueryRow(ctx, "SELECT count(), sum(row_bytes) FROM "+set.table+" WHERE row_split = '"+split+"'").Scan(&rows, &bytes); err != nil {
+		return 0, fmt.Errorf("count rows: %w", err)
+	}
+	most := int64(copyBytes)
+	if c.shardBytes > 0 {
+		most = min(most, c.shardBytes)
+	}
+	if rows == 0 {
+		return 1, nil
+	}
+	return max(1, min(copyRows, most*int64(rows)/max(1, int64(bytes)))), nil
+}
+
+// shard is what is known of the next file's rows.
+func (c *copier) shard(ctx context.Context, tail string) (files.Encoded, error) {
+	var rows, bytes uint64
+	var ms int64
+	var id string
+	var labels []string
+	var counts []uint64
+	err := c.db.Conn().QueryRow(ctx, `
+		SELECT count(), sum(row_bytes), toUnixTimestamp64Milli(max(row_at)), toString(tupleElement(max((row_at, row_id)), 2)),
+			tupleElement(sumMap([toString(row_label)], [toUInt64(1)]) AS labels, 1), tupleElement(labels, 2)
+		FROM (SELECT row_at, row_id, row_label, row_bytes`+tail+")").Scan(&rows, &bytes, &ms, &id, &labels, &counts)
+	if err != nil {
+		return files.Encoded{}, fmt.Errorf("count rows: %w", err)
+	}
+	e := files.Encoded{Rows: int64(rows), NumBytes: int64(bytes), Cursor: cursorOf(ms, id), Labels: map[string]int64{}}
+	for i, label := range labels {
+		e.Labels[label] = int64(counts[i])
+	}
+	return e, nil
+}
+
+// asParquet is the expression of a field's values, of the type that the file has.
+func asParquet(f files.Field, column string) string {
+	switch f.Kind {
+	case files.String, files.JSON:
+		if f.Nullable {
+			return "nullIf(toString(" + column + "), '')"
+		}
+	case files.Timestamp:
+		return "toDateTime64(" + column + ", 6, 'UTC')"
+	}
+	return newValue(f).expression(column)
+}
+
+// bytesOf is the expression of the size of a field's value in memory; see [files.Config].
+func bytesOf(f files.Field, column string) string {
+	switch f.Kind {
+	case files.String, files.JSON:
+		return "4 + length(toString(" + column + "))"
+	case files.Bool:
+		return "1"
+	case files.List:
+		if f.Fields[0].Kind == files.String {
+			return "4 + 4 * length(" + column + ") + arraySum(x -> length(x), " + column + ")"
+		}
+		return "4 + 8 * length(" + column + ")"
+	}
+	return "8"
+}
