@@ -1,10 +1,14 @@
 package trainset
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/yirifi/flywheel/internal/warehouse"
 	"github.com/yirifi/flywheel/trainset/files"
@@ -12,10 +16,12 @@ import (
 
 // The size of the Parquet files that ClickHouse encodes. Each is one row group, which
 // ClickHouse holds in memory: where it ends, and with it the bytes, would else depend on
-// how the rows happen to be stored.
+// how the rows happen to be stored. Two are encoded at a time: while one is read, columns
+// of the other are compressed.
 const (
-	copyRows  = 1 << 20
-	copyBytes = 256 << 20
+	copyRows  = 1 << 19
+	copyBytes = 128 << 20
+	copyAhead = 2
 )
 
 // parquetSettings make ClickHouse write one row group, as we would.
@@ -36,7 +42,7 @@ type copier struct {
 }
 
 // copySplit copies the rows of a split, from where they are to be continued.
-func (c *copier) copySplit(ctx context.Context, set *set, p *plan, w *files.Writer, split string, out *outgoing) error {
+func (c *copier) copySplit(ctx context.Context, set *set, p *plan, w *files.Writer, split string, out *outgoing) (err error) {
 	at := w.Position(split)
 	if at.Done {
 		return nil
@@ -49,31 +55,65 @@ func (c *copier) copySplit(ctx context.Context, set *set, p *plan, w *files.Writ
 	for i, field := range p.format.kept {
 		columns = append(columns, asParquet(field, p.format.columns[i])+" AS `"+field.Name+"`")
 	}
-	for cursor := at.Cursor; ; {
-		after, err := afterCursor(cursor)
-		if err != nil {
+	ctx, cancel := context.WithCancel(ctx)
+	encoding, ctx := errgroup.WithContext(ctx)
+	defer func() {
+		cancel()
+		if failed := encoding.Wait(); failed != nil && (err == nil || errors.Is(err, context.Canceled)) {
+			err = failed
+		}
+	}()
+	var ahead []*encodedShard
+	for cursor, more := at.Cursor, true; more || len(ahead) > 0; {
+		if more && len(ahead) < copyAhead {
+			after, err := afterCursor(cursor)
+			if err != nil {
+				return err
+			}
+			tail := fmt.Sprintf(" FROM %s WHERE row_split = '%s'%s ORDER BY row_split, row_at, row_id LIMIT %d", set.table, split, after, rows)
+			next, err := c.shard(ctx, tail)
+			if err != nil {
+				return err
+			}
+			if more = next.Rows > 0; more {
+				cursor = next.Cursor
+				ahead = append(ahead, next)
+				encoding.Go(func() error {
+					defer close(next.done)
+					return c.formatter.Write(ctx, &next.file, "SELECT "+strings.Join(columns, ", ")+tail+" FORMAT Parquet", parquetSettings)
+				})
+			}
+			continue
+		}
+		next := ahead[0]
+		ahead = ahead[1:]
+		<-next.done
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		out.done += uint64(next.Rows)
+		next.Encode = func(w io.Writer) error {
+			_, err := next.file.WriteTo(w)
 			return err
 		}
-		tail := fmt.Sprintf(" FROM %s WHERE row_split = '%s'%s ORDER BY row_split, row_at, row_id LIMIT %d", set.table, split, after, rows)
-		shard, err := c.shard(ctx, tail)
-		if err != nil || shard.Rows == 0 {
+		if err := w.Copy(ctx, split, next.Encoded); err != nil {
 			return err
 		}
-		shard.Encode = func(file io.Writer) error {
-			return c.formatter.Write(ctx, file, "SELECT "+strings.Join(columns, ", ")+tail+" FORMAT Parquet", parquetSettings)
-		}
-		out.done += uint64(shard.Rows)
-		if err := w.Copy(ctx, split, shard); err != nil {
-			return err
-		}
-		cursor = shard.Cursor
 	}
+	return nil
+}
+
+// encodedShard is a file that ClickHouse encodes; done is closed when it is whole.
+type encodedShard struct {
+	files.Encoded
+	file bytes.Buffer
+	done chan struct{}
 }
 
 // shardRows is how many rows a file has.
 func (c *copier) shardRows(ctx context.Context, set *set, split string) (int64, error) {
-	var rows, bytes uint64
-	if err := c.db.Conn().QueryRow(ctx, "SELECT count(), sum(row_bytes) FROM "+set.table+" WHERE row_split = '"+split+"'").Scan(&rows, &bytes); err != nil {
+	var rows, size uint64
+	if err := c.db.Conn().QueryRow(ctx, "SELECT count(), sum(row_bytes) FROM "+set.table+" WHERE row_split = '"+split+"'").Scan(&rows, &size); err != nil {
 		return 0, fmt.Errorf("count rows: %w", err)
 	}
 	most := int64(copyBytes)
@@ -83,12 +123,12 @@ func (c *copier) shardRows(ctx context.Context, set *set, split string) (int64, 
 	if rows == 0 {
 		return 1, nil
 	}
-	return max(1, min(copyRows, most*int64(rows)/max(1, int64(bytes)))), nil
+	return max(1, min(copyRows, most*int64(rows)/max(1, int64(size)))), nil
 }
 
 // shard is what is known of the next file's rows.
-func (c *copier) shard(ctx context.Context, tail string) (files.Encoded, error) {
-	var rows, bytes uint64
+func (c *copier) shard(ctx context.Context, tail string) (*encodedShard, error) {
+	var rows, size uint64
 	var ms int64
 	var id string
 	var labels []string
@@ -96,15 +136,18 @@ func (c *copier) shard(ctx context.Context, tail string) (files.Encoded, error) 
 	err := c.db.Conn().QueryRow(ctx, `
 		SELECT count(), sum(row_bytes), toUnixTimestamp64Milli(max(row_at)), toString(tupleElement(max((row_at, row_id)), 2)),
 			tupleElement(sumMap([toString(row_label)], [toUInt64(1)]) AS labels, 1), tupleElement(labels, 2)
-		FROM (SELECT row_at, row_id, row_label, row_bytes`+tail+")").Scan(&rows, &bytes, &ms, &id, &labels, &counts)
+		FROM (SELECT row_at, row_id, row_label, row_bytes`+tail+")").Scan(&rows, &size, &ms, &id, &labels, &counts)
 	if err != nil {
-		return files.Encoded{}, fmt.Errorf("count rows: %w", err)
+		return nil, fmt.Errorf("count rows: %w", err)
 	}
-	e := files.Encoded{Rows: int64(rows), NumBytes: int64(bytes), Cursor: cursorOf(ms, id), Labels: map[string]int64{}}
+	next := &encodedShard{
+		Encoded: files.Encoded{Rows: int64(rows), NumBytes: int64(size), Cursor: cursorOf(ms, id), Labels: map[string]int64{}},
+		done:    make(chan struct{}),
+	}
 	for i, label := range labels {
-		e.Labels[label] = int64(counts[i])
+		next.Labels[label] = int64(counts[i])
 	}
-	return e, nil
+	return next, nil
 }
 
 // asParquet is the expression of a field's values, of the type that the file has.
