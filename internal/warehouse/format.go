@@ -53,7 +53,7 @@ func (db *DB) Formatter(ctx context.Context) (*Formatter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read address of ClickHouse: %w", err)
 	}
-	f.client.Transport = &http.Transport{TLSClientConfig: tlsOf(db.options.TLS), DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: pingTimeout}).DialContext}
+	f.client.Transport = &http.Transport{TLSClientConfig: tlsOf(db.options.TLS), DisableKeepAlives: true, DisableCompression: true, DialContext: (&net.Dialer{Timeout: pingTimeout}).DialContext}
 	f.url = url.URL{Scheme: scheme, Host: net.JoinHostPort(host, strconv.Itoa(int(port))), Path: "/"}
 	f.url.RawQuery = url.Values{"database": {db.options.Auth.Database}}.Encode()
 	reachable, cancel := context.WithTimeout(ctx, pingTimeout)
