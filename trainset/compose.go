@@ -8,7 +8,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 )
 
@@ -40,8 +39,7 @@ type composed struct {
 type composer struct {
 	job   *job
 	texts []string
-	batch driver.Batch
-	rows  int
+	rows  []*composed
 	bytes int
 }
 
@@ -65,54 +63,46 @@ func (j *job) newComposer(ctx context.Context, texts []string, judged ...string)
 	return &composer{job: j, texts: texts}, nil
 }
 
-// add stores a row.
+// add stores a row, which it keeps until then. The texts of one that is left out are not
+// stored.
 func (c *composer) add(ctx context.Context, row *composed) error {
-	if c.batch == nil {
-		batch, err := c.job.db.Conn().PrepareBatch(ctx, "INSERT INTO "+c.job.candidates()+" ("+strings.Join(c.texts, ", ")+
-			", interaction, language, outcome, row_id, row_at, row_label, row_unit, row_user, row_flaw)")
-		if err != nil {
-			return fmt.Errorf("store rows: %w", err)
-		}
-		c.batch = batch
+	if row.texts == nil || row.why != "" && row.why != flawTooLong {
+		row.texts = make([]string, len(c.texts))
 	}
-	values := make([]any, 0, len(c.texts)+9)
-	for i := range c.texts {
-		text := ""
-		if row.why == "" || row.why == flawTooLong {
-			text = row.texts[i]
-		}
+	for _, text := range row.texts {
 		c.bytes += len(text)
-		values = append(values, text)
 	}
-	values = append(values, row.interaction, row.language, row.label, row.id, row.at, row.label, row.unit, row.user, row.why)
-	if err := c.batch.Append(values...); err != nil {
-		return fmt.Errorf("store rows: %w", err)
-	}
-	if c.rows++; c.rows < composeBatch && c.bytes < composeBytes {
+	if c.rows = append(c.rows, row); len(c.rows) < composeBatch && c.bytes < composeBytes {
 		return nil
 	}
-	return c.flush()
+	return c.flush(ctx)
 }
 
 // flush stores the rows in hand.
-func (c *composer) flush() error {
-	if c.batch == nil {
-		return nil
+func (c *composer) flush(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("store rows: %w", err)
+		}
+	}()
+	batch, err := c.job.db.Conn().PrepareBatch(ctx, "INSERT INTO "+c.job.candidates()+" ("+strings.Join(c.texts, ", ")+
+		", interaction, language, outcome, row_id, row_at, row_label, row_unit, row_user, row_flaw)")
+	if err != nil {
+		return err
 	}
-	batch := c.batch
-	c.batch, c.rows, c.bytes = nil, 0, 0
-	if err := batch.Send(); err != nil {
-		return fmt.Errorf("store rows: %w", err)
+	defer func() { err = errors.Join(err, batch.Close()) }()
+	for _, row := range c.rows {
+		values := make([]any, 0, len(c.texts)+9)
+		for _, text := range row.texts {
+			values = append(values, text)
+		}
+		values = append(values, row.interaction, row.language, row.label, row.id, row.at, row.label, row.unit, row.user, row.why)
+		if err := batch.Append(values...); err != nil {
+			return err
+		}
 	}
-	return nil
-}
-
-// close gives up what was not flushed.
-func (c *composer) close() error {
-	if c.batch == nil {
-		return nil
-	}
-	return c.batch.Abort()
+	c.rows, c.bytes = nil, 0
+	return batch.Send()
 }
 
 // tooLong reports whether texts are longer than the request takes.

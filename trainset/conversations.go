@@ -68,7 +68,6 @@ func composeConversations(ctx context.Context, j *job) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.close()) }()
 	sql, err := j.plan.statement()
 	if err != nil {
 		return err
@@ -106,7 +105,7 @@ func composeConversations(ctx context.Context, j *job) (err error) {
 	if err != nil {
 		return err
 	}
-	return c.flush()
+	return c.flush(ctx)
 }
 
 func (t *trajectory) scan(rows driver.Rows) error {

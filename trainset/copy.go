@@ -159,6 +159,7 @@ func asParquet(f files.Field, column string) string {
 		}
 	case files.Timestamp:
 		return "toDateTime64(" + column + ", 6, 'UTC')"
+	default:
 	}
 	return newValue(f).expression(column)
 }
@@ -175,6 +176,7 @@ func bytesOf(f files.Field, column string) string {
 			return "4 + 4 * length(" + column + ") + arraySum(x -> length(x), " + column + ")"
 		}
 		return "4 + 8 * length(" + column + ")"
+	default:
+		return "8"
 	}
-	return "8"
 }

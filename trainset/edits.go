@@ -67,7 +67,6 @@ func composeNextEdits(ctx context.Context, j *job) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.close()) }()
 	chunks, err := j.hours(ctx, 0, math.MaxInt64, editSessions, "SELECT toStartOfHour(session_started_at) AS hour, count() FROM "+table+" GROUP BY hour ORDER BY hour")
 	if err != nil {
 		return fmt.Errorf("look where the sessions are: %w", err)
@@ -106,7 +105,7 @@ func composeNextEdits(ctx context.Context, j *job) (err error) {
 	if err != nil {
 		return err
 	}
-	return c.flush()
+	return c.flush(ctx)
 }
 
 // picked reads the chosen interactions of the sessions that started in a time range.

@@ -93,6 +93,7 @@ func formatOf(f flywheelv1.TrainingFormat) format {
 			found.signals = append(found.signals, field.Name)
 		}
 		found.columns = found.signals
+	default:
 	}
 	return found
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/yirifi/flywheel/trainset/near"
 )
 
-// flawBatch is how many rows that are left out are noted at once.
+// flawBatch is after how many rows those that are left out are noted.
 const flawBatch = 10_000
 
 // encodingOf returns the tokenizer of a name.
@@ -63,7 +63,7 @@ func (p *plan) newInspector() (*inspector, error) {
 func (i *inspector) readsTexts() bool { return i.codec != nil || i.evals != nil }
 
 // judge returns why a row is left out, or nothing.
-func (i *inspector) judge(texts []string, comparable bool, hash uint64) (string, error) {
+func (i *inspector) judge(texts []string, counts bool, hash uint64) (string, error) {
 	if i.evals != nil && i.evals.In(texts...) {
 		return flawContaminated, nil
 	}
@@ -79,7 +79,7 @@ func (i *inspector) judge(texts []string, comparable bool, hash uint64) (string,
 			}
 		}
 	}
-	if i.hashes != nil && comparable && !i.hashes.Add(hash) {
+	if i.hashes != nil && counts && !i.hashes.Add(hash) {
 		return flawNearDuplicate, nil
 	}
 	return "", nil
@@ -109,13 +109,13 @@ func (j *job) inspect(ctx context.Context) (err error) {
 	var out flawed
 	for rows.Next() {
 		var id uuid.UUID
-		var comparable bool
+		var counts bool
 		var hash uint64
 		var texts []string
-		if err := rows.Scan(&id, &comparable, &hash, &texts); err != nil {
+		if err := rows.Scan(&id, &counts, &hash, &texts); err != nil {
 			return err
 		}
-		flaw, err := i.judge(texts, comparable, hash)
+		flaw, err := i.judge(texts, counts, hash)
 		if err != nil {
 			return err
 		}
@@ -123,6 +123,10 @@ func (j *job) inspect(ctx context.Context) (err error) {
 			out.add(id, flaw)
 		}
 		if done++; done%flawBatch == 0 {
+			// What is being read is a snapshot, which does not change.
+			if err := out.store(ctx, j); err != nil {
+				return err
+			}
 			j.progress(began, done, all)
 		}
 	}
@@ -142,20 +146,24 @@ func (f *flawed) add(id uuid.UUID, flaw string) {
 	f.ids, f.flaws = append(f.ids, id), append(f.flaws, flaw)
 }
 
-// store notes them. Rows are being read from the table meanwhile in no case.
-func (f *flawed) store(ctx context.Context, j *job) error {
+// store notes them.
+func (f *flawed) store(ctx context.Context, j *job) (err error) {
 	if len(f.ids) == 0 {
 		return nil
 	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("leave out rows: %w", err)
+		}
+	}()
 	batch, err := j.db.Conn().PrepareBatch(ctx, "INSERT INTO "+j.flaws())
-	if err == nil {
-		err = errors.Join(batch.Column(0).Append(f.ids), batch.Column(1).Append(f.flaws))
-	}
-	if err == nil {
-		err = batch.Send()
-	}
 	if err != nil {
-		return fmt.Errorf("leave out rows: %w", err)
+		return err
 	}
-	return nil
+	defer func() { err = errors.Join(err, batch.Close()) }()
+	if err := errors.Join(batch.Column(0).Append(f.ids), batch.Column(1).Append(f.flaws)); err != nil {
+		return err
+	}
+	f.ids, f.flaws = nil, nil
+	return batch.Send()
 }

@@ -122,10 +122,15 @@ func find(ctx context.Context, db *warehouse.DB, tenant, id string) (*set, error
 }
 
 // store writes the state as a new revision.
-func (s *set) store(ctx context.Context, db *warehouse.DB) error {
+func (s *set) store(ctx context.Context, db *warehouse.DB) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("store training set %s: %w", s.id, err)
+		}
+	}()
 	request, err := proto.MarshalOptions{Deterministic: true}.Marshal(s.request)
 	if err != nil {
-		return fmt.Errorf("encode request: %w", err)
+		return err
 	}
 	s.revision++
 	s.updated = time.Now().UTC().Truncate(time.Millisecond)
@@ -134,19 +139,18 @@ func (s *set) store(ctx context.Context, db *warehouse.DB) error {
 	for _, c := range s.counts {
 		splits, labels, counts = append(splits, c.split), append(labels, c.label), append(counts, c.rows)
 	}
-	p := &s.progress
 	batch, err := db.Conn().PrepareBatch(ctx, `INSERT INTO training_sets
 		(tenant, training_set_id, revision, fingerprint, request, state, error, rows_table, step, rows, bytes, expected_rows, eta_s,
 		counts.split, counts.label, counts.rows, left_out, created_at, updated_at)`)
-	if err == nil {
-		err = batch.Append(s.tenant, s.id, s.revision, s.fingerprint, string(request), int8(s.state), s.problem, s.table, p.Step, p.Rows, p.Bytes,
-			p.ExpectedRows, p.EtaS, splits, labels, counts, s.leftOut, s.created, s.updated)
-	}
-	if err == nil {
-		err = batch.Send()
-	}
 	if err != nil {
-		return fmt.Errorf("store training set %s: %w", s.id, err)
+		return err
 	}
-	return nil
+	defer func() { err = errors.Join(err, batch.Close()) }()
+	p := &s.progress
+	err = batch.Append(s.tenant, s.id, s.revision, s.fingerprint, string(request), int8(s.state), s.problem, s.table, p.Step, p.Rows, p.Bytes,
+		p.ExpectedRows, p.EtaS, splits, labels, counts, s.leftOut, s.created, s.updated)
+	if err != nil {
+		return err
+	}
+	return batch.Send()
 }

@@ -26,8 +26,9 @@ func newValue(f files.Field) value {
 		return new(floatValue)
 	case files.List:
 		return newListValue(f.Fields[0])
+	default:
+		panic(fmt.Sprintf("no column for a %s", f.Kind)) // the schemas are ours
 	}
-	panic(fmt.Sprintf("no column for a %s", f.Kind)) // the schemas are ours
 }
 
 // textValue is a string; where it is nullable, an empty one is none.
@@ -39,7 +40,7 @@ type textValue struct {
 func (v *textValue) expression(column string) string { return "toString(" + column + ")" }
 func (v *textValue) column() proto.ColResult         { return &v.data }
 
-func (v *textValue) take(c *files.Column, rows int) {
+func (v *textValue) take(c *files.Column, _ int) {
 	c.Strings = stringsOf(&v.data, c.Strings)
 	if !v.nullable {
 		return
@@ -126,8 +127,9 @@ func newListValue(f files.Field) *listValue {
 		data := new(proto.ColBool)
 		array := proto.NewArray[bool](data)
 		return &listValue{"toBool", &array.Offsets, array, func(c *files.Column) { c.Bools = *data }}
+	default:
+		panic(fmt.Sprintf("no column for a list of %s", f.Kind)) // the schemas are ours
 	}
-	panic(fmt.Sprintf("no column for a list of %s", f.Kind)) // the schemas are ours
 }
 
 func (v *listValue) expression(column string) string {

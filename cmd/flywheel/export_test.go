@@ -125,18 +125,24 @@ func TestExport(t *testing.T) {
 		}
 	}
 
+	u.requireTrainingSet(t, set.ID)
+	u.stop(t)
+}
+
+// requireTrainingSet lists, shows and deletes the one training set that there is.
+func (u *up) requireTrainingSet(t *testing.T, id string) {
+	t.Helper()
 	list := succeed(t, "training-set", "list", "--feedback", u.feedback)
-	if !strings.Contains(list, set.ID+"  supervised  ready") || strings.Count(list, "\n") != 2 {
+	if !strings.Contains(list, id+"  supervised  ready") || strings.Count(list, "\n") != 2 {
 		t.Errorf("list:\n%s", list)
 	}
-	shown := succeed(t, "training-set", "show", set.ID, "--feedback", u.feedback)
+	shown := succeed(t, "training-set", "show", id, "--feedback", u.feedback)
 	for _, line := range []string{"train ", "validation", "test ", "accepted_modified", "left out"} {
 		if !strings.Contains(shown, line) {
 			t.Errorf("no %q in\n%s", line, shown)
 		}
 	}
-	if text := succeed(t, "training-set", "delete", set.ID, "--feedback", u.feedback); !strings.Contains(text, "deleted") {
+	if text := succeed(t, "training-set", "delete", id, "--feedback", u.feedback); !strings.Contains(text, "deleted") {
 		t.Errorf("delete: %s", text)
 	}
-	u.stop(t)
 }
