@@ -25,6 +25,8 @@ const (
 	// manyContexts is how many contexts of one length are kept with those that were
 	// seen only once.
 	manyContexts = 100_000
+	// lessonWeight is how many times a lesson is read.
+	lessonWeight = 2
 )
 
 // NGram predicts the next token from the tokens before it, the line break counted
@@ -32,6 +34,7 @@ const (
 // interpolated by the method of Witten and Bell (1991, method C), counts of the
 // training text and of the document added up.
 type NGram struct {
+	name  string
 	order int
 	words *vocabulary
 	// counts[k] holds the contexts of k+1 tokens.
@@ -41,13 +44,24 @@ type NGram struct {
 // NewNGram trains a model that looks at order-1 tokens. An order below 2 is
 // taken as 2.
 func NewNGram(order int, corpus Corpus) *NGram {
-	m := &NGram{order: max(order, 2), words: newVocabulary(nil)}
+	return NewTaughtNGram(fmt.Sprintf("ngram-%d@1", max(order, 2)), order, corpus, nil)
+}
+
+// NewTaughtNGram trains a model of the given name that has read the corpus and then the
+// lessons.
+func NewTaughtNGram(name string, order int, corpus Corpus, lessons []Lesson) *NGram {
+	m := &NGram{name: name, order: max(order, 2), words: newVocabulary(nil)}
 	m.words.intern(endOfLine)
 	m.counts = newTables(m.order)
 	trainer := ngramPredictor{model: m, words: m.words, counts: m.counts}
 	for _, lines := range corpus {
 		for i, line := range lines {
 			trainer.Learn(lines[:i], line)
+		}
+	}
+	for _, lesson := range lessons {
+		for range lessonWeight {
+			trainer.Learn(lesson.Before, lesson.Line)
 		}
 	}
 	for k := range m.counts {
@@ -66,8 +80,8 @@ func newTables(order int) []table {
 	return counts
 }
 
-// Name returns "ngram-ORDER@1".
-func (m *NGram) Name() string { return fmt.Sprintf("ngram-%d@1", m.order) }
+// Name returns the name that the model was trained with: "ngram-ORDER@1" without lessons.
+func (m *NGram) Name() string { return m.name }
 
 // Predictor returns a predictor for one document.
 func (m *NGram) Predictor() Predictor {
