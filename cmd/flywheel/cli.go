@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/yirifi/flywheel/replay"
 )
 
 // cli is every setting of the program. Each can be given as a flag, as an
@@ -31,6 +33,8 @@ type cli struct {
 	Rates      ratesCmd      `cmd:"" help:"Show acceptance, hide and other rates."`
 	Model      modelCmd      `cmd:"" help:"Register models: where they come from and how far they are."`
 	Definition definitionCmd `cmd:"" help:"List, add and compare the definitions of labels and rewards."`
+	Predict    predictCmd    `cmd:"" help:"Write what one of the replay's models predicts for the rows of a training set."`
+	Compare    compareCmd    `cmd:"" help:"Compare a candidate with a baseline, by the users that were dealt to each."`
 	Version    versionCmd    `cmd:"" help:"Show the version."`
 }
 
@@ -81,6 +85,7 @@ func parse(args []string, stdout, stderr io.Writer) (*app, error) {
 		kong.Vars{
 			"dataDir": defaultDataDir, "listen": defaultListen, "feedbackListen": defaultFeedbackListen,
 			"dimensions": strings.Join(dimensionNames(), ", "), "stages": strings.Join(stageNames(), ", "),
+			"baseline": replay.NGram, "baselines": strings.Join(replay.Baselines(), ","),
 		},
 	)
 	if err != nil {
