@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
-
-	"github.com/yirifi/flywheel/replay"
 )
 
 // cli is every setting of the program. Each can be given as a flag, as an
@@ -85,7 +83,6 @@ func parse(args []string, stdout, stderr io.Writer) (*app, error) {
 		kong.Vars{
 			"dataDir": defaultDataDir, "listen": defaultListen, "feedbackListen": defaultFeedbackListen,
 			"dimensions": strings.Join(dimensionNames(), ", "), "stages": strings.Join(stageNames(), ", "),
-			"baseline": replay.NGram, "baselines": strings.Join(replay.Baselines(), ","),
 		},
 	)
 	if err != nil {

@@ -23,7 +23,7 @@ const learnt = "train"
 type candidateSettings struct {
 	Candidate     string `placeholder:"NAME" help:"Compare a model of this name: the n-gram that has also read the split train of --candidate-data. Users are dealt to it and to --baseline."`
 	CandidateData string `type:"existingdir" placeholder:"DIR" help:"Training set that the candidate learns: a folder that 'flywheel export --format supervised' wrote."`
-	Baseline      string `default:"${baseline}" enum:"${baselines}" help:"Model that the candidate is compared with (${enum})."`
+	Baseline      string `default:"ngram-6@1" enum:"frequency@1,ngram-6@1" help:"Model that the candidate is compared with (${enum})."`
 }
 
 func (s candidateSettings) apply(cfg *replay.Config) (err error) {
@@ -60,7 +60,7 @@ func lessons(folder string) ([]predict.Lesson, error) {
 type predictCmd struct {
 	TrainingSet   string `required:"" type:"existingdir" placeholder:"DIR" help:"Folder of a training set that 'flywheel export --format supervised' wrote."`
 	Split         string `default:"test" help:"Split whose prompts are continued."`
-	Model         string `required:"" help:"Model that predicts: ${baselines}, or the name of a candidate."`
+	Model         string `required:"" help:"Model that predicts: frequency@1, ngram-6@1, or the name of a candidate."`
 	CandidateData string `type:"existingdir" placeholder:"DIR" help:"Training set that a candidate has learnt. Unset: --training-set."`
 	Source        string `type:"existingdir" placeholder:"DIR" help:"--source of the replay. Unset: the Go tree in GOROOT."`
 	Seed          uint64 `default:"1" help:"--seed of the replay: with --source it decides what text the models are trained on."`

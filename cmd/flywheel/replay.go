@@ -40,8 +40,8 @@ type replayCmd struct {
 	Shuffle      bool   `help:"Send all events in a shuffled order."`
 	Content      string `enum:"training,diagnostics,none" default:"training" help:"What the text of the events may be used for (${enum})."`
 	candidateSettings
-	Tally        string `type:"path" placeholder:"FILE" help:"Write the replay's own counts as JSON. Unset: standard output."`
-	Check        bool   `help:"Wait until the rates show everything, compare them with the replay's own counts and fail on any difference. The tenant must have no other events in the virtual time."`
+	Tally string `type:"path" placeholder:"FILE" help:"Write the replay's own counts as JSON. Unset: standard output."`
+	Check bool   `help:"Wait until the rates show everything, compare them with the replay's own counts and fail on any difference. The tenant must have no other events in the virtual time."`
 	feedbackSettings
 }
 
