@@ -8,7 +8,7 @@ import "math"
 type Ratio struct {
 	// Units is how many there are; X, Y, XX, XY and YY are the sums of x, y, x², xy and
 	// y² over them.
-	Units             uint64
+	Units            uint64
 	X, Y, XX, XY, YY float64
 }
 

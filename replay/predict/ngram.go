@@ -25,8 +25,6 @@ const (
 	// manyContexts is how many contexts of one length are kept with those that were
 	// seen only once.
 	manyContexts = 100_000
-	// lessonWeight is how many times a lesson is read.
-	lessonWeight = 2
 )
 
 // NGram predicts the next token from the tokens before it, the line break counted
@@ -48,7 +46,9 @@ func NewNGram(order int, corpus Corpus) *NGram {
 }
 
 // NewTaughtNGram trains a model of the given name that has read the corpus and then the
-// lessons.
+// lessons. A lesson counts as much as a line of the corpus, and what it was seen in is
+// kept even if that was once: of weights from 1 to 8, with and without that, this one had
+// the largest share of right suggestions on a validation split (docs/loop.md).
 func NewTaughtNGram(name string, order int, corpus Corpus, lessons []Lesson) *NGram {
 	m := &NGram{name: name, order: max(order, 2), words: newVocabulary(nil)}
 	m.words.intern(endOfLine)
@@ -59,15 +59,13 @@ func NewTaughtNGram(name string, order int, corpus Corpus, lessons []Lesson) *NG
 			trainer.Learn(lines[:i], line)
 		}
 	}
-	for _, lesson := range lessons {
-		for range lessonWeight {
-			trainer.Learn(lesson.Before, lesson.Line)
-		}
-	}
 	for k := range m.counts {
 		if len(m.counts[k]) > manyContexts {
 			m.counts[k] = m.counts[k].pruned()
 		}
+	}
+	for _, lesson := range lessons {
+		trainer.Learn(lesson.Before, lesson.Line)
 	}
 	return m
 }
