@@ -24,6 +24,10 @@ engine: ## Fetch the embedded ClickHouse engine (once per machine, from the npm 
 demo: build engine ## Run everything, retype real code, show the rates and prove the counts
 	./scripts/demo.sh
 
+.PHONY: flywheel
+flywheel: build engine ## Make one turn: collect, export, train a candidate, compare it with its parent
+	./scripts/flywheel.sh
+
 .PHONY: up
 up: build engine ## Run everything until Ctrl-C, with its data in ./flywheel-data
 	./bin/flywheel up

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
+	"github.com/yirifi/flywheel/replay/predict"
 	"github.com/yirifi/flywheel/sdk/go/flywheel"
 )
 
@@ -45,9 +46,18 @@ type Config struct {
 	// History retypes, after each file's earliest of its last History+1 versions in
 	// git, the changes to the next ones. 0: files as they are in the folder.
 	History int
+	// Part is the part of the files that are not for training which is retyped.
+	Part Part
 	// TrainBytes is how much text of files that are not retyped the models are
 	// trained on.
 	TrainBytes int
+
+	// Baseline is the name of the model that Candidate is compared with: one of
+	// [Baselines]. Both are empty, or neither is.
+	Baseline string
+	// Candidate is the name of the model that learns Lessons besides the corpus.
+	Candidate string
+	Lessons   []predict.Lesson
 
 	// Seed decides everything that is drawn: the same seed, source, base time and
 	// sizes give the same events, byte for byte.
@@ -112,6 +122,12 @@ func (c Config) Validate() error {
 	}
 	if c.Repeat < 1 {
 		errs = append(errs, fmt.Errorf("repeat %d: at least once is needed", c.Repeat))
+	}
+	if err := c.Part.validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if err := c.validateCandidate(); err != nil {
+		errs = append(errs, err)
 	}
 	if _, known := flywheelv1.Consent_name[int32(c.Content)]; !known {
 		errs = append(errs, fmt.Errorf("content %d: no such consent", c.Content))

@@ -11,8 +11,8 @@ import (
 type identity [sha256.Size]byte
 
 func newIdentity(cfg Config, p plan, t *tree) identity {
-	return sha256.Sum256(fmt.Appendf(nil, "%d %d %d %d %v %d %q %q", cfg.Seed, cfg.Content, cfg.History,
-		p.base.UnixMilli(), p.quotas, p.users, t.retyped, t.trainedOn))
+	return sha256.Sum256(fmt.Appendf(nil, "%d %d %d %d %v %d %q %q %q %q %q", cfg.Seed, cfg.Content, cfg.History,
+		p.base.UnixMilli(), p.quotas, p.users, t.retyped, t.trainedOn, cfg.Baseline, cfg.Candidate, cfg.Lessons))
 }
 
 // of returns the seed of the ids of session i.

@@ -24,9 +24,6 @@ import (
 	"github.com/yirifi/flywheel/sdk/go/flywheel"
 )
 
-// order is the n-gram model's.
-const order = 6
-
 // Run retypes source code and sends what happens to a collector. It returns when
 // every event is acknowledged, with its own count of them.
 //
@@ -56,7 +53,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, progress func(done, 
 	r := &run{
 		cfg: cfg, plan: plan, tree: tree, log: log,
 		identity: newIdentity(cfg, plan, tree), progress: newMeter(plan, cfg, progress),
-		models: []predict.Model{predict.NewFrequency(corpus), predict.NewNGram(order, corpus)},
+		models: cfg.models(corpus),
 		tally: &Tally{
 			Seed: cfg.Seed, Source: tree.root, BaseTime: plan.base, EndTime: plan.end,
 			TrainingFiles: len(corpus), Users: plan.users, Models: []ModelTally{}, Total: *newCounts(), Events: map[string]uint64{},

@@ -19,13 +19,13 @@ const (
 	client        = "flywheel-replay"
 	clientVersion = "1.0.0"
 	platform      = "virtual"
-	experiment    = "replay"
 )
 
 // assignment is who types a session and which agent suggests.
 type assignment struct {
 	user  string
 	model predict.Model
+	arm   arm
 	// eager agents show suggestions of less confidence.
 	eager bool
 	quota int
@@ -45,12 +45,6 @@ func (a assignment) threshold() float64 {
 		return 0.05
 	}
 	return 0.2
-}
-
-// variant is the arm of the experiment: the model without its version.
-func (a assignment) variant() string {
-	name, _, _ := strings.Cut(a.model.Name(), "@")
-	return name
 }
 
 // session is one author at work: everything in it is decided by the seed, the

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -132,6 +133,10 @@ func openTree(ctx context.Context, cfg Config) (*tree, error) {
 	}
 	if len(t.retyped) == 0 {
 		return nil, fmt.Errorf("source folder %s: it holds no source code of a known language", root)
+	}
+	t.retyped = slices.DeleteFunc(t.retyped, func(path string) bool { return !cfg.Part.holds(cfg.Seed, path) })
+	if len(t.retyped) == 0 {
+		return nil, fmt.Errorf("source folder %s: part %s holds no file: have fewer parts", root, cfg.Part)
 	}
 	return t, nil
 }

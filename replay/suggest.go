@@ -130,8 +130,8 @@ func (s *session) choose(q question, found []predict.Suggestion, source flywheel
 
 func (s *session) dimensions(trigger flywheelv1.Trigger, source flywheelv1.Source) flywheel.Dimensions {
 	dims := flywheel.Dimensions{
-		Surface: flywheelv1.Surface_SURFACE_INLINE_COMPLETION, Model: s.model.Name(), Variant: s.variant(),
-		Experiment: experiment, Language: s.language, ClientSetting: s.setting(),
+		Surface: flywheelv1.Surface_SURFACE_INLINE_COMPLETION, Model: s.model.Name(), Variant: s.arm.variant,
+		Experiment: s.arm.experiment, Language: s.language, ClientSetting: s.setting(),
 		ViewKind: flywheelv1.ViewKind_VIEW_KIND_GHOST_TEXT, Source: source, Trigger: trigger,
 	}
 	if trigger == flywheelv1.Trigger_TRIGGER_ACCEPTANCE {

@@ -102,8 +102,9 @@ func (r *run) assign(i int) (assignment, *rand.Rand) {
 	rng := rand.New(rand.NewPCG(r.cfg.Seed, hash(r.cfg.Seed, "session", fmt.Sprint(i))))
 	turn := i % r.plan.users
 	user := fmt.Sprintf("user-%04d", r.users[turn])
+	model := r.models[turn%len(r.models)]
 	return assignment{
-		user: user, model: r.models[turn%len(r.models)],
+		user: user, model: model, arm: r.cfg.arm(model),
 		eager: hash(r.cfg.Seed, "setting", user)%2 == 0,
 		quota: r.plan.quotas[i],
 		start: r.plan.start(i, rng.Float64()),

@@ -34,6 +34,8 @@ type cli struct {
 	TrainingSet trainingSetCmd `cmd:"" help:"List, show, cancel and delete training sets."`
 	Definition  definitionCmd  `cmd:"" help:"List, add and compare the definitions of labels and rewards."`
 	Version     versionCmd     `cmd:"" help:"Show the version."`
+	Predict     predictCmd     `cmd:"" help:"Write what one of the replay's models predicts for the rows of a training set."`
+	Compare     compareCmd     `cmd:"" help:"Compare a candidate with a baseline, by the users that were dealt to each."`
 }
 
 // command is what every subcommand implements.

@@ -29,6 +29,7 @@ const (
 type replayCmd struct {
 	Collector    string `placeholder:"ADDRESS" help:"Address of the collector. Unset: where the 'flywheel up' of --data-dir listens, else 127.0.0.1:7410."`
 	Source       string `type:"existingdir" placeholder:"DIR" help:"Folder whose source code is retyped. Unset: the Go tree in GOROOT."`
+	Part         string `placeholder:"N/OF" help:"Retype only this part of the files, for example 1/2; the models' training text stays the same. Unset: all."`
 	History      int    `help:"Retype also the changes of this many later versions of each file in git."`
 	Interactions int    `default:"10000" help:"Suggestions to make."`
 	Users        int    `help:"Authors. 0: one for every eight sessions."`
@@ -38,8 +39,9 @@ type replayCmd struct {
 	Repeat       int    `default:"1" help:"Send every event so many times, as retries do."`
 	Shuffle      bool   `help:"Send all events in a shuffled order."`
 	Content      string `enum:"training,diagnostics,none" default:"training" help:"What the text of the events may be used for (${enum})."`
-	Tally        string `type:"path" placeholder:"FILE" help:"Write the replay's own counts as JSON. Unset: standard output."`
-	Check        bool   `help:"Wait until the rates show everything, compare them with the replay's own counts and fail on any difference. The tenant must have no other events in the virtual time."`
+	candidateSettings
+	Tally string `type:"path" placeholder:"FILE" help:"Write the replay's own counts as JSON. Unset: standard output."`
+	Check bool   `help:"Wait until the rates show everything, compare them with the replay's own counts and fail on any difference. The tenant must have no other events in the virtual time."`
 	feedbackSettings
 }
 
@@ -77,6 +79,12 @@ func (c *replayCmd) config() (replay.Config, error) {
 	cfg.Interactions, cfg.Users, cfg.Seed = c.Interactions, c.Users, c.Seed
 	cfg.Workers, cfg.Repeat, cfg.Shuffle = c.Workers, c.Repeat, c.Shuffle
 	cfg.Content = flywheelv1.Consent(flywheelv1.Consent_value["CONSENT_"+strings.ToUpper(c.Content)])
+	if err := cfg.Part.UnmarshalText([]byte(c.Part)); err != nil {
+		return cfg, fmt.Errorf("--part: %w", err)
+	}
+	if err := c.candidateSettings.apply(&cfg); err != nil {
+		return cfg, err
+	}
 	if c.BaseTime != "" {
 		at, err := time.Parse(time.RFC3339, c.BaseTime)
 		if err != nil {

@@ -114,6 +114,133 @@ func (Dimension) EnumDescriptor() ([]byte, []int) {
 	return file_flywheel_v1_feedback_proto_rawDescGZIP(), []int{0}
 }
 
+// Metric is what arms are compared by: a ratio of sums over users.
+type Metric int32
+
+const (
+	// Not set.
+	Metric_METRIC_UNSPECIFIED Metric = 0
+	// RatesRow.acceptance_rate. Higher is better.
+	Metric_METRIC_ACCEPTANCE_RATE Metric = 1
+	// RatesRow.hide_rate. Lower is better.
+	Metric_METRIC_HIDE_RATE Metric = 2
+	// RatesRow.ignored_rate. Lower is better.
+	Metric_METRIC_IGNORED_RATE Metric = 3
+	// Characters accepted ÷ shown. Higher is better.
+	Metric_METRIC_ACCEPTED_CHARS_PER_SHOWN Metric = 4
+	// Characters accepted ÷ opportunities, which a model cannot raise by showing less.
+	// Higher is better.
+	Metric_METRIC_ACCEPTED_CHARS_PER_OPPORTUNITY Metric = 5
+	// RetentionRate.retained_ratio after 30 s. Higher is better.
+	Metric_METRIC_RETAINED_RATIO_30S Metric = 6
+)
+
+// Enum value maps for Metric.
+var (
+	Metric_name = map[int32]string{
+		0: "METRIC_UNSPECIFIED",
+		1: "METRIC_ACCEPTANCE_RATE",
+		2: "METRIC_HIDE_RATE",
+		3: "METRIC_IGNORED_RATE",
+		4: "METRIC_ACCEPTED_CHARS_PER_SHOWN",
+		5: "METRIC_ACCEPTED_CHARS_PER_OPPORTUNITY",
+		6: "METRIC_RETAINED_RATIO_30S",
+	}
+	Metric_value = map[string]int32{
+		"METRIC_UNSPECIFIED":                    0,
+		"METRIC_ACCEPTANCE_RATE":                1,
+		"METRIC_HIDE_RATE":                      2,
+		"METRIC_IGNORED_RATE":                   3,
+		"METRIC_ACCEPTED_CHARS_PER_SHOWN":       4,
+		"METRIC_ACCEPTED_CHARS_PER_OPPORTUNITY": 5,
+		"METRIC_RETAINED_RATIO_30S":             6,
+	}
+)
+
+func (x Metric) Enum() *Metric {
+	p := new(Metric)
+	*p = x
+	return p
+}
+
+func (x Metric) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Metric) Descriptor() protoreflect.EnumDescriptor {
+	return file_flywheel_v1_feedback_proto_enumTypes[1].Descriptor()
+}
+
+func (Metric) Type() protoreflect.EnumType {
+	return &file_flywheel_v1_feedback_proto_enumTypes[1]
+}
+
+func (x Metric) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Metric.Descriptor instead.
+func (Metric) EnumDescriptor() ([]byte, []int) {
+	return file_flywheel_v1_feedback_proto_rawDescGZIP(), []int{1}
+}
+
+// Verdict is what a comparison shows.
+type Verdict int32
+
+const (
+	// Not set.
+	Verdict_VERDICT_UNSPECIFIED Verdict = 0
+	// The interval lies on the better side of 0.
+	Verdict_VERDICT_BETTER Verdict = 1
+	// The interval lies on the worse side of 0.
+	Verdict_VERDICT_WORSE Verdict = 2
+	// The interval holds 0, or there is none: that does not mean that the arms are equal.
+	Verdict_VERDICT_NO_DIFFERENCE_SHOWN Verdict = 3
+)
+
+// Enum value maps for Verdict.
+var (
+	Verdict_name = map[int32]string{
+		0: "VERDICT_UNSPECIFIED",
+		1: "VERDICT_BETTER",
+		2: "VERDICT_WORSE",
+		3: "VERDICT_NO_DIFFERENCE_SHOWN",
+	}
+	Verdict_value = map[string]int32{
+		"VERDICT_UNSPECIFIED":         0,
+		"VERDICT_BETTER":              1,
+		"VERDICT_WORSE":               2,
+		"VERDICT_NO_DIFFERENCE_SHOWN": 3,
+	}
+)
+
+func (x Verdict) Enum() *Verdict {
+	p := new(Verdict)
+	*p = x
+	return p
+}
+
+func (x Verdict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Verdict) Descriptor() protoreflect.EnumDescriptor {
+	return file_flywheel_v1_feedback_proto_enumTypes[2].Descriptor()
+}
+
+func (Verdict) Type() protoreflect.EnumType {
+	return &file_flywheel_v1_feedback_proto_enumTypes[2]
+}
+
+func (x Verdict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Verdict.Descriptor instead.
+func (Verdict) EnumDescriptor() ([]byte, []int) {
+	return file_flywheel_v1_feedback_proto_rawDescGZIP(), []int{2}
+}
+
 // Filter keeps what has one of the values in a dimension.
 type Filter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1169,6 +1296,331 @@ func (x *LatencyQuantiles) GetP99Us() float64 {
 	return 0
 }
 
+// CompareVariantsRequest asks for a comparison of two arms.
+type CompareVariantsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Start, inclusive, of the interactions' start times. Whole hours: rounded down.
+	// Absent: as far back as there is data.
+	From *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// End, exclusive. Whole hours: rounded up. Absent: no end.
+	To *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// Dimensions.experiment. Absent: any; then a variant's name should be used by one
+	// experiment only.
+	Experiment *string `protobuf:"bytes,3,opt,name=experiment,proto3,oneof" json:"experiment,omitempty"`
+	// Dimensions.variant of the arm that is compared with.
+	Baseline string `protobuf:"bytes,4,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	// Dimensions.variant of the arm that is judged.
+	Candidate     string `protobuf:"bytes,5,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareVariantsRequest) Reset() {
+	*x = CompareVariantsRequest{}
+	mi := &file_flywheel_v1_feedback_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareVariantsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareVariantsRequest) ProtoMessage() {}
+
+func (x *CompareVariantsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flywheel_v1_feedback_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareVariantsRequest.ProtoReflect.Descriptor instead.
+func (*CompareVariantsRequest) Descriptor() ([]byte, []int) {
+	return file_flywheel_v1_feedback_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CompareVariantsRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *CompareVariantsRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *CompareVariantsRequest) GetExperiment() string {
+	if x != nil && x.Experiment != nil {
+		return *x.Experiment
+	}
+	return ""
+}
+
+func (x *CompareVariantsRequest) GetBaseline() string {
+	if x != nil {
+		return x.Baseline
+	}
+	return ""
+}
+
+func (x *CompareVariantsRequest) GetCandidate() string {
+	if x != nil {
+		return x.Candidate
+	}
+	return ""
+}
+
+// CompareVariantsResponse compares two arms. Users are what was dealt, so users are what
+// differences are judged by: interactions of one user are not independent of each other.
+type CompareVariantsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Users of the baseline.
+	BaselineUsers uint64 `protobuf:"varint,1,opt,name=baseline_users,json=baselineUsers,proto3" json:"baseline_users,omitempty"`
+	// Users of the candidate.
+	CandidateUsers uint64 `protobuf:"varint,2,opt,name=candidate_users,json=candidateUsers,proto3" json:"candidate_users,omitempty"`
+	// Users who met both arms, and are left out: where users were dealt there are none.
+	UsersInBoth uint64 `protobuf:"varint,3,opt,name=users_in_both,json=usersInBoth,proto3" json:"users_in_both,omitempty"`
+	// One entry per metric, in the order of their numbers.
+	Metrics       []*MetricComparison `protobuf:"bytes,4,rep,name=metrics,proto3" json:"metrics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareVariantsResponse) Reset() {
+	*x = CompareVariantsResponse{}
+	mi := &file_flywheel_v1_feedback_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareVariantsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareVariantsResponse) ProtoMessage() {}
+
+func (x *CompareVariantsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flywheel_v1_feedback_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareVariantsResponse.ProtoReflect.Descriptor instead.
+func (*CompareVariantsResponse) Descriptor() ([]byte, []int) {
+	return file_flywheel_v1_feedback_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CompareVariantsResponse) GetBaselineUsers() uint64 {
+	if x != nil {
+		return x.BaselineUsers
+	}
+	return 0
+}
+
+func (x *CompareVariantsResponse) GetCandidateUsers() uint64 {
+	if x != nil {
+		return x.CandidateUsers
+	}
+	return 0
+}
+
+func (x *CompareVariantsResponse) GetUsersInBoth() uint64 {
+	if x != nil {
+		return x.UsersInBoth
+	}
+	return 0
+}
+
+func (x *CompareVariantsResponse) GetMetrics() []*MetricComparison {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
+}
+
+// MetricComparison compares two arms by one metric.
+type MetricComparison struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The metric.
+	Metric Metric `protobuf:"varint,1,opt,name=metric,proto3,enum=flywheel.v1.Metric" json:"metric,omitempty"`
+	// The baseline's value.
+	Baseline *MetricValue `protobuf:"bytes,2,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	// The candidate's value.
+	Candidate *MetricValue `protobuf:"bytes,3,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// candidate - baseline.
+	Difference float64 `protobuf:"fixed64,4,opt,name=difference,proto3" json:"difference,omitempty"`
+	// Lower end of the 95 % interval of the difference by the delta method with users as
+	// units (Deng, Knoblich, Lu 2018). Absent with fewer than two users in an arm, or
+	// nothing in a denominator.
+	Low *float64 `protobuf:"fixed64,5,opt,name=low,proto3,oneof" json:"low,omitempty"`
+	// Upper end.
+	High *float64 `protobuf:"fixed64,6,opt,name=high,proto3,oneof" json:"high,omitempty"`
+	// What that shows, for this metric alone: of twenty metrics that do not differ, one is
+	// expected to show a difference.
+	Verdict       Verdict `protobuf:"varint,7,opt,name=verdict,proto3,enum=flywheel.v1.Verdict" json:"verdict,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricComparison) Reset() {
+	*x = MetricComparison{}
+	mi := &file_flywheel_v1_feedback_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricComparison) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricComparison) ProtoMessage() {}
+
+func (x *MetricComparison) ProtoReflect() protoreflect.Message {
+	mi := &file_flywheel_v1_feedback_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricComparison.ProtoReflect.Descriptor instead.
+func (*MetricComparison) Descriptor() ([]byte, []int) {
+	return file_flywheel_v1_feedback_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *MetricComparison) GetMetric() Metric {
+	if x != nil {
+		return x.Metric
+	}
+	return Metric_METRIC_UNSPECIFIED
+}
+
+func (x *MetricComparison) GetBaseline() *MetricValue {
+	if x != nil {
+		return x.Baseline
+	}
+	return nil
+}
+
+func (x *MetricComparison) GetCandidate() *MetricValue {
+	if x != nil {
+		return x.Candidate
+	}
+	return nil
+}
+
+func (x *MetricComparison) GetDifference() float64 {
+	if x != nil {
+		return x.Difference
+	}
+	return 0
+}
+
+func (x *MetricComparison) GetLow() float64 {
+	if x != nil && x.Low != nil {
+		return *x.Low
+	}
+	return 0
+}
+
+func (x *MetricComparison) GetHigh() float64 {
+	if x != nil && x.High != nil {
+		return *x.High
+	}
+	return 0
+}
+
+func (x *MetricComparison) GetVerdict() Verdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return Verdict_VERDICT_UNSPECIFIED
+}
+
+// MetricValue is an arm's value of a metric.
+type MetricValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sum over users of what was counted.
+	Numerator uint64 `protobuf:"varint,1,opt,name=numerator,proto3" json:"numerator,omitempty"`
+	// The sum over users of out of how many.
+	Denominator uint64 `protobuf:"varint,2,opt,name=denominator,proto3" json:"denominator,omitempty"`
+	// numerator ÷ denominator; 0 when the denominator is 0.
+	Value         float64 `protobuf:"fixed64,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricValue) Reset() {
+	*x = MetricValue{}
+	mi := &file_flywheel_v1_feedback_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricValue) ProtoMessage() {}
+
+func (x *MetricValue) ProtoReflect() protoreflect.Message {
+	mi := &file_flywheel_v1_feedback_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricValue.ProtoReflect.Descriptor instead.
+func (*MetricValue) Descriptor() ([]byte, []int) {
+	return file_flywheel_v1_feedback_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *MetricValue) GetNumerator() uint64 {
+	if x != nil {
+		return x.Numerator
+	}
+	return 0
+}
+
+func (x *MetricValue) GetDenominator() uint64 {
+	if x != nil {
+		return x.Denominator
+	}
+	return 0
+}
+
+func (x *MetricValue) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
 var File_flywheel_v1_feedback_proto protoreflect.FileDescriptor
 
 const file_flywheel_v1_feedback_proto_rawDesc = "" +
@@ -1271,7 +1723,37 @@ const file_flywheel_v1_feedback_proto_rawDesc = "" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x15\n" +
 	"\x06p50_us\x18\x02 \x01(\x01R\x05p50Us\x12\x15\n" +
 	"\x06p90_us\x18\x03 \x01(\x01R\x05p90Us\x12\x15\n" +
-	"\x06p99_us\x18\x04 \x01(\x01R\x05p99Us*\xb3\x02\n" +
+	"\x06p99_us\x18\x04 \x01(\x01R\x05p99Us\"\xe2\x01\n" +
+	"\x16CompareVariantsRequest\x12.\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12#\n" +
+	"\n" +
+	"experiment\x18\x03 \x01(\tH\x00R\n" +
+	"experiment\x88\x01\x01\x12\x1a\n" +
+	"\bbaseline\x18\x04 \x01(\tR\bbaseline\x12\x1c\n" +
+	"\tcandidate\x18\x05 \x01(\tR\tcandidateB\r\n" +
+	"\v_experiment\"\xc6\x01\n" +
+	"\x17CompareVariantsResponse\x12%\n" +
+	"\x0ebaseline_users\x18\x01 \x01(\x04R\rbaselineUsers\x12'\n" +
+	"\x0fcandidate_users\x18\x02 \x01(\x04R\x0ecandidateUsers\x12\"\n" +
+	"\rusers_in_both\x18\x03 \x01(\x04R\vusersInBoth\x127\n" +
+	"\ametrics\x18\x04 \x03(\v2\x1d.flywheel.v1.MetricComparisonR\ametrics\"\xbe\x02\n" +
+	"\x10MetricComparison\x12+\n" +
+	"\x06metric\x18\x01 \x01(\x0e2\x13.flywheel.v1.MetricR\x06metric\x124\n" +
+	"\bbaseline\x18\x02 \x01(\v2\x18.flywheel.v1.MetricValueR\bbaseline\x126\n" +
+	"\tcandidate\x18\x03 \x01(\v2\x18.flywheel.v1.MetricValueR\tcandidate\x12\x1e\n" +
+	"\n" +
+	"difference\x18\x04 \x01(\x01R\n" +
+	"difference\x12\x15\n" +
+	"\x03low\x18\x05 \x01(\x01H\x00R\x03low\x88\x01\x01\x12\x17\n" +
+	"\x04high\x18\x06 \x01(\x01H\x01R\x04high\x88\x01\x01\x12.\n" +
+	"\averdict\x18\a \x01(\x0e2\x14.flywheel.v1.VerdictR\averdictB\x06\n" +
+	"\x04_lowB\a\n" +
+	"\x05_high\"c\n" +
+	"\vMetricValue\x12\x1c\n" +
+	"\tnumerator\x18\x01 \x01(\x04R\tnumerator\x12 \n" +
+	"\vdenominator\x18\x02 \x01(\x04R\vdenominator\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\x01R\x05value*\xb3\x02\n" +
 	"\tDimension\x12\x19\n" +
 	"\x15DIMENSION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11DIMENSION_SURFACE\x10\x01\x12\x13\n" +
@@ -1285,10 +1767,24 @@ const file_flywheel_v1_feedback_proto_rawDesc = "" +
 	"\x13DIMENSION_VIEW_KIND\x10\t\x12\x14\n" +
 	"\x10DIMENSION_SOURCE\x10\n" +
 	"\x12\x15\n" +
-	"\x11DIMENSION_TRIGGER\x10\v2\xbb\x01\n" +
+	"\x11DIMENSION_TRIGGER\x10\v*\xda\x01\n" +
+	"\x06Metric\x12\x16\n" +
+	"\x12METRIC_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16METRIC_ACCEPTANCE_RATE\x10\x01\x12\x14\n" +
+	"\x10METRIC_HIDE_RATE\x10\x02\x12\x17\n" +
+	"\x13METRIC_IGNORED_RATE\x10\x03\x12#\n" +
+	"\x1fMETRIC_ACCEPTED_CHARS_PER_SHOWN\x10\x04\x12)\n" +
+	"%METRIC_ACCEPTED_CHARS_PER_OPPORTUNITY\x10\x05\x12\x1d\n" +
+	"\x19METRIC_RETAINED_RATIO_30S\x10\x06*j\n" +
+	"\aVerdict\x12\x17\n" +
+	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eVERDICT_BETTER\x10\x01\x12\x11\n" +
+	"\rVERDICT_WORSE\x10\x02\x12\x1f\n" +
+	"\x1bVERDICT_NO_DIFFERENCE_SHOWN\x10\x032\x99\x02\n" +
 	"\x0fFeedbackService\x12G\n" +
 	"\bGetRates\x12\x1c.flywheel.v1.GetRatesRequest\x1a\x1d.flywheel.v1.GetRatesResponse\x12_\n" +
-	"\x10GetRatesOverTime\x12$.flywheel.v1.GetRatesOverTimeRequest\x1a%.flywheel.v1.GetRatesOverTimeResponseB7Z5github.com/yirifi/flywheel/gen/flywheel/v1;flywheelv1b\x06proto3"
+	"\x10GetRatesOverTime\x12$.flywheel.v1.GetRatesOverTimeRequest\x1a%.flywheel.v1.GetRatesOverTimeResponse\x12\\\n" +
+	"\x0fCompareVariants\x12#.flywheel.v1.CompareVariantsRequest\x1a$.flywheel.v1.CompareVariantsResponseB7Z5github.com/yirifi/flywheel/gen/flywheel/v1;flywheelv1b\x06proto3"
 
 var (
 	file_flywheel_v1_feedback_proto_rawDescOnce sync.Once
@@ -1302,75 +1798,90 @@ func file_flywheel_v1_feedback_proto_rawDescGZIP() []byte {
 	return file_flywheel_v1_feedback_proto_rawDescData
 }
 
-var file_flywheel_v1_feedback_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_flywheel_v1_feedback_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_flywheel_v1_feedback_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_flywheel_v1_feedback_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_flywheel_v1_feedback_proto_goTypes = []any{
 	(Dimension)(0),                   // 0: flywheel.v1.Dimension
-	(*Filter)(nil),                   // 1: flywheel.v1.Filter
-	(*GetRatesRequest)(nil),          // 2: flywheel.v1.GetRatesRequest
-	(*GetRatesResponse)(nil),         // 3: flywheel.v1.GetRatesResponse
-	(*GetRatesOverTimeRequest)(nil),  // 4: flywheel.v1.GetRatesOverTimeRequest
-	(*GetRatesOverTimeResponse)(nil), // 5: flywheel.v1.GetRatesOverTimeResponse
-	(*RatesRow)(nil),                 // 6: flywheel.v1.RatesRow
-	(*Counts)(nil),                   // 7: flywheel.v1.Counts
-	(*TaskResultCount)(nil),          // 8: flywheel.v1.TaskResultCount
-	(*Rate)(nil),                     // 9: flywheel.v1.Rate
-	(*RetentionRate)(nil),            // 10: flywheel.v1.RetentionRate
-	(*LatencyQuantiles)(nil),         // 11: flywheel.v1.LatencyQuantiles
-	nil,                              // 12: flywheel.v1.GetRatesResponse.ModelsEntry
-	nil,                              // 13: flywheel.v1.GetRatesOverTimeResponse.ModelsEntry
-	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
-	(ModelStage)(0),                  // 15: flywheel.v1.ModelStage
-	(*durationpb.Duration)(nil),      // 16: google.protobuf.Duration
-	(TaskResult)(0),                  // 17: flywheel.v1.TaskResult
-	(*Model)(nil),                    // 18: flywheel.v1.Model
+	(Metric)(0),                      // 1: flywheel.v1.Metric
+	(Verdict)(0),                     // 2: flywheel.v1.Verdict
+	(*Filter)(nil),                   // 3: flywheel.v1.Filter
+	(*GetRatesRequest)(nil),          // 4: flywheel.v1.GetRatesRequest
+	(*GetRatesResponse)(nil),         // 5: flywheel.v1.GetRatesResponse
+	(*GetRatesOverTimeRequest)(nil),  // 6: flywheel.v1.GetRatesOverTimeRequest
+	(*GetRatesOverTimeResponse)(nil), // 7: flywheel.v1.GetRatesOverTimeResponse
+	(*RatesRow)(nil),                 // 8: flywheel.v1.RatesRow
+	(*Counts)(nil),                   // 9: flywheel.v1.Counts
+	(*TaskResultCount)(nil),          // 10: flywheel.v1.TaskResultCount
+	(*Rate)(nil),                     // 11: flywheel.v1.Rate
+	(*RetentionRate)(nil),            // 12: flywheel.v1.RetentionRate
+	(*LatencyQuantiles)(nil),         // 13: flywheel.v1.LatencyQuantiles
+	(*CompareVariantsRequest)(nil),   // 14: flywheel.v1.CompareVariantsRequest
+	(*CompareVariantsResponse)(nil),  // 15: flywheel.v1.CompareVariantsResponse
+	(*MetricComparison)(nil),         // 16: flywheel.v1.MetricComparison
+	(*MetricValue)(nil),              // 17: flywheel.v1.MetricValue
+	nil,                              // 18: flywheel.v1.GetRatesResponse.ModelsEntry
+	nil,                              // 19: flywheel.v1.GetRatesOverTimeResponse.ModelsEntry
+	(*timestamppb.Timestamp)(nil),    // 20: google.protobuf.Timestamp
+	(ModelStage)(0),                  // 21: flywheel.v1.ModelStage
+	(*durationpb.Duration)(nil),      // 22: google.protobuf.Duration
+	(TaskResult)(0),                  // 23: flywheel.v1.TaskResult
+	(*Model)(nil),                    // 24: flywheel.v1.Model
 }
 var file_flywheel_v1_feedback_proto_depIdxs = []int32{
 	0,  // 0: flywheel.v1.Filter.dimension:type_name -> flywheel.v1.Dimension
-	14, // 1: flywheel.v1.GetRatesRequest.from:type_name -> google.protobuf.Timestamp
-	14, // 2: flywheel.v1.GetRatesRequest.to:type_name -> google.protobuf.Timestamp
+	20, // 1: flywheel.v1.GetRatesRequest.from:type_name -> google.protobuf.Timestamp
+	20, // 2: flywheel.v1.GetRatesRequest.to:type_name -> google.protobuf.Timestamp
 	0,  // 3: flywheel.v1.GetRatesRequest.group_by:type_name -> flywheel.v1.Dimension
-	1,  // 4: flywheel.v1.GetRatesRequest.filters:type_name -> flywheel.v1.Filter
-	15, // 5: flywheel.v1.GetRatesRequest.model_stages:type_name -> flywheel.v1.ModelStage
-	6,  // 6: flywheel.v1.GetRatesResponse.rows:type_name -> flywheel.v1.RatesRow
-	14, // 7: flywheel.v1.GetRatesResponse.settled_at:type_name -> google.protobuf.Timestamp
-	12, // 8: flywheel.v1.GetRatesResponse.models:type_name -> flywheel.v1.GetRatesResponse.ModelsEntry
-	14, // 9: flywheel.v1.GetRatesOverTimeRequest.from:type_name -> google.protobuf.Timestamp
-	14, // 10: flywheel.v1.GetRatesOverTimeRequest.to:type_name -> google.protobuf.Timestamp
+	3,  // 4: flywheel.v1.GetRatesRequest.filters:type_name -> flywheel.v1.Filter
+	21, // 5: flywheel.v1.GetRatesRequest.model_stages:type_name -> flywheel.v1.ModelStage
+	8,  // 6: flywheel.v1.GetRatesResponse.rows:type_name -> flywheel.v1.RatesRow
+	20, // 7: flywheel.v1.GetRatesResponse.settled_at:type_name -> google.protobuf.Timestamp
+	18, // 8: flywheel.v1.GetRatesResponse.models:type_name -> flywheel.v1.GetRatesResponse.ModelsEntry
+	20, // 9: flywheel.v1.GetRatesOverTimeRequest.from:type_name -> google.protobuf.Timestamp
+	20, // 10: flywheel.v1.GetRatesOverTimeRequest.to:type_name -> google.protobuf.Timestamp
 	0,  // 11: flywheel.v1.GetRatesOverTimeRequest.group_by:type_name -> flywheel.v1.Dimension
-	1,  // 12: flywheel.v1.GetRatesOverTimeRequest.filters:type_name -> flywheel.v1.Filter
-	16, // 13: flywheel.v1.GetRatesOverTimeRequest.bucket_width:type_name -> google.protobuf.Duration
-	15, // 14: flywheel.v1.GetRatesOverTimeRequest.model_stages:type_name -> flywheel.v1.ModelStage
-	6,  // 15: flywheel.v1.GetRatesOverTimeResponse.rows:type_name -> flywheel.v1.RatesRow
-	14, // 16: flywheel.v1.GetRatesOverTimeResponse.settled_at:type_name -> google.protobuf.Timestamp
-	13, // 17: flywheel.v1.GetRatesOverTimeResponse.models:type_name -> flywheel.v1.GetRatesOverTimeResponse.ModelsEntry
-	14, // 18: flywheel.v1.RatesRow.bucket:type_name -> google.protobuf.Timestamp
-	7,  // 19: flywheel.v1.RatesRow.counts:type_name -> flywheel.v1.Counts
-	9,  // 20: flywheel.v1.RatesRow.shown_rate:type_name -> flywheel.v1.Rate
-	9,  // 21: flywheel.v1.RatesRow.acceptance_rate:type_name -> flywheel.v1.Rate
-	9,  // 22: flywheel.v1.RatesRow.full_acceptance_rate:type_name -> flywheel.v1.Rate
-	9,  // 23: flywheel.v1.RatesRow.partial_acceptance_rate:type_name -> flywheel.v1.Rate
-	9,  // 24: flywheel.v1.RatesRow.modified_acceptance_rate:type_name -> flywheel.v1.Rate
-	9,  // 25: flywheel.v1.RatesRow.hide_rate:type_name -> flywheel.v1.Rate
-	9,  // 26: flywheel.v1.RatesRow.ignored_rate:type_name -> flywheel.v1.Rate
-	9,  // 27: flywheel.v1.RatesRow.superseded_rate:type_name -> flywheel.v1.Rate
-	9,  // 28: flywheel.v1.RatesRow.read_rate:type_name -> flywheel.v1.Rate
-	9,  // 29: flywheel.v1.RatesRow.thumbs_up_rate:type_name -> flywheel.v1.Rate
-	10, // 30: flywheel.v1.RatesRow.retention:type_name -> flywheel.v1.RetentionRate
-	11, // 31: flywheel.v1.RatesRow.latency:type_name -> flywheel.v1.LatencyQuantiles
-	8,  // 32: flywheel.v1.Counts.task_results:type_name -> flywheel.v1.TaskResultCount
-	17, // 33: flywheel.v1.TaskResultCount.result:type_name -> flywheel.v1.TaskResult
-	18, // 34: flywheel.v1.GetRatesResponse.ModelsEntry.value:type_name -> flywheel.v1.Model
-	18, // 35: flywheel.v1.GetRatesOverTimeResponse.ModelsEntry.value:type_name -> flywheel.v1.Model
-	2,  // 36: flywheel.v1.FeedbackService.GetRates:input_type -> flywheel.v1.GetRatesRequest
-	4,  // 37: flywheel.v1.FeedbackService.GetRatesOverTime:input_type -> flywheel.v1.GetRatesOverTimeRequest
-	3,  // 38: flywheel.v1.FeedbackService.GetRates:output_type -> flywheel.v1.GetRatesResponse
-	5,  // 39: flywheel.v1.FeedbackService.GetRatesOverTime:output_type -> flywheel.v1.GetRatesOverTimeResponse
-	38, // [38:40] is the sub-list for method output_type
-	36, // [36:38] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	3,  // 12: flywheel.v1.GetRatesOverTimeRequest.filters:type_name -> flywheel.v1.Filter
+	22, // 13: flywheel.v1.GetRatesOverTimeRequest.bucket_width:type_name -> google.protobuf.Duration
+	21, // 14: flywheel.v1.GetRatesOverTimeRequest.model_stages:type_name -> flywheel.v1.ModelStage
+	8,  // 15: flywheel.v1.GetRatesOverTimeResponse.rows:type_name -> flywheel.v1.RatesRow
+	20, // 16: flywheel.v1.GetRatesOverTimeResponse.settled_at:type_name -> google.protobuf.Timestamp
+	19, // 17: flywheel.v1.GetRatesOverTimeResponse.models:type_name -> flywheel.v1.GetRatesOverTimeResponse.ModelsEntry
+	20, // 18: flywheel.v1.RatesRow.bucket:type_name -> google.protobuf.Timestamp
+	9,  // 19: flywheel.v1.RatesRow.counts:type_name -> flywheel.v1.Counts
+	11, // 20: flywheel.v1.RatesRow.shown_rate:type_name -> flywheel.v1.Rate
+	11, // 21: flywheel.v1.RatesRow.acceptance_rate:type_name -> flywheel.v1.Rate
+	11, // 22: flywheel.v1.RatesRow.full_acceptance_rate:type_name -> flywheel.v1.Rate
+	11, // 23: flywheel.v1.RatesRow.partial_acceptance_rate:type_name -> flywheel.v1.Rate
+	11, // 24: flywheel.v1.RatesRow.modified_acceptance_rate:type_name -> flywheel.v1.Rate
+	11, // 25: flywheel.v1.RatesRow.hide_rate:type_name -> flywheel.v1.Rate
+	11, // 26: flywheel.v1.RatesRow.ignored_rate:type_name -> flywheel.v1.Rate
+	11, // 27: flywheel.v1.RatesRow.superseded_rate:type_name -> flywheel.v1.Rate
+	11, // 28: flywheel.v1.RatesRow.read_rate:type_name -> flywheel.v1.Rate
+	11, // 29: flywheel.v1.RatesRow.thumbs_up_rate:type_name -> flywheel.v1.Rate
+	12, // 30: flywheel.v1.RatesRow.retention:type_name -> flywheel.v1.RetentionRate
+	13, // 31: flywheel.v1.RatesRow.latency:type_name -> flywheel.v1.LatencyQuantiles
+	10, // 32: flywheel.v1.Counts.task_results:type_name -> flywheel.v1.TaskResultCount
+	23, // 33: flywheel.v1.TaskResultCount.result:type_name -> flywheel.v1.TaskResult
+	20, // 34: flywheel.v1.CompareVariantsRequest.from:type_name -> google.protobuf.Timestamp
+	20, // 35: flywheel.v1.CompareVariantsRequest.to:type_name -> google.protobuf.Timestamp
+	16, // 36: flywheel.v1.CompareVariantsResponse.metrics:type_name -> flywheel.v1.MetricComparison
+	1,  // 37: flywheel.v1.MetricComparison.metric:type_name -> flywheel.v1.Metric
+	17, // 38: flywheel.v1.MetricComparison.baseline:type_name -> flywheel.v1.MetricValue
+	17, // 39: flywheel.v1.MetricComparison.candidate:type_name -> flywheel.v1.MetricValue
+	2,  // 40: flywheel.v1.MetricComparison.verdict:type_name -> flywheel.v1.Verdict
+	24, // 41: flywheel.v1.GetRatesResponse.ModelsEntry.value:type_name -> flywheel.v1.Model
+	24, // 42: flywheel.v1.GetRatesOverTimeResponse.ModelsEntry.value:type_name -> flywheel.v1.Model
+	4,  // 43: flywheel.v1.FeedbackService.GetRates:input_type -> flywheel.v1.GetRatesRequest
+	6,  // 44: flywheel.v1.FeedbackService.GetRatesOverTime:input_type -> flywheel.v1.GetRatesOverTimeRequest
+	14, // 45: flywheel.v1.FeedbackService.CompareVariants:input_type -> flywheel.v1.CompareVariantsRequest
+	5,  // 46: flywheel.v1.FeedbackService.GetRates:output_type -> flywheel.v1.GetRatesResponse
+	7,  // 47: flywheel.v1.FeedbackService.GetRatesOverTime:output_type -> flywheel.v1.GetRatesOverTimeResponse
+	15, // 48: flywheel.v1.FeedbackService.CompareVariants:output_type -> flywheel.v1.CompareVariantsResponse
+	46, // [46:49] is the sub-list for method output_type
+	43, // [43:46] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_flywheel_v1_feedback_proto_init() }
@@ -1380,13 +1891,15 @@ func file_flywheel_v1_feedback_proto_init() {
 	}
 	file_flywheel_v1_event_proto_init()
 	file_flywheel_v1_model_proto_init()
+	file_flywheel_v1_feedback_proto_msgTypes[11].OneofWrappers = []any{}
+	file_flywheel_v1_feedback_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flywheel_v1_feedback_proto_rawDesc), len(file_flywheel_v1_feedback_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   13,
+			NumEnums:      3,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

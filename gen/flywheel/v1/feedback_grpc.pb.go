@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	FeedbackService_GetRates_FullMethodName         = "/flywheel.v1.FeedbackService/GetRates"
 	FeedbackService_GetRatesOverTime_FullMethodName = "/flywheel.v1.FeedbackService/GetRatesOverTime"
+	FeedbackService_CompareVariants_FullMethodName  = "/flywheel.v1.FeedbackService/CompareVariants"
 )
 
 // FeedbackServiceClient is the client API for FeedbackService service.
@@ -39,6 +40,9 @@ type FeedbackServiceClient interface {
 	GetRates(ctx context.Context, in *GetRatesRequest, opts ...grpc.CallOption) (*GetRatesResponse, error)
 	// GetRatesOverTime gives rates per group and time bucket.
 	GetRatesOverTime(ctx context.Context, in *GetRatesOverTimeRequest, opts ...grpc.CallOption) (*GetRatesOverTimeResponse, error)
+	// CompareVariants says whether one arm of an experiment did better than another, by
+	// the users that were dealt to each.
+	CompareVariants(ctx context.Context, in *CompareVariantsRequest, opts ...grpc.CallOption) (*CompareVariantsResponse, error)
 }
 
 type feedbackServiceClient struct {
@@ -69,6 +73,16 @@ func (c *feedbackServiceClient) GetRatesOverTime(ctx context.Context, in *GetRat
 	return out, nil
 }
 
+func (c *feedbackServiceClient) CompareVariants(ctx context.Context, in *CompareVariantsRequest, opts ...grpc.CallOption) (*CompareVariantsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CompareVariantsResponse)
+	err := c.cc.Invoke(ctx, FeedbackService_CompareVariants_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FeedbackServiceServer is the server API for FeedbackService service.
 // All implementations must embed UnimplementedFeedbackServiceServer
 // for forward compatibility.
@@ -83,6 +97,9 @@ type FeedbackServiceServer interface {
 	GetRates(context.Context, *GetRatesRequest) (*GetRatesResponse, error)
 	// GetRatesOverTime gives rates per group and time bucket.
 	GetRatesOverTime(context.Context, *GetRatesOverTimeRequest) (*GetRatesOverTimeResponse, error)
+	// CompareVariants says whether one arm of an experiment did better than another, by
+	// the users that were dealt to each.
+	CompareVariants(context.Context, *CompareVariantsRequest) (*CompareVariantsResponse, error)
 	mustEmbedUnimplementedFeedbackServiceServer()
 }
 
@@ -98,6 +115,9 @@ func (UnimplementedFeedbackServiceServer) GetRates(context.Context, *GetRatesReq
 }
 func (UnimplementedFeedbackServiceServer) GetRatesOverTime(context.Context, *GetRatesOverTimeRequest) (*GetRatesOverTimeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRatesOverTime not implemented")
+}
+func (UnimplementedFeedbackServiceServer) CompareVariants(context.Context, *CompareVariantsRequest) (*CompareVariantsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CompareVariants not implemented")
 }
 func (UnimplementedFeedbackServiceServer) mustEmbedUnimplementedFeedbackServiceServer() {}
 func (UnimplementedFeedbackServiceServer) testEmbeddedByValue()                         {}
@@ -156,6 +176,24 @@ func _FeedbackService_GetRatesOverTime_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FeedbackService_CompareVariants_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CompareVariantsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FeedbackServiceServer).CompareVariants(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FeedbackService_CompareVariants_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FeedbackServiceServer).CompareVariants(ctx, req.(*CompareVariantsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // FeedbackService_ServiceDesc is the grpc.ServiceDesc for FeedbackService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -170,6 +208,10 @@ var FeedbackService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRatesOverTime",
 			Handler:    _FeedbackService_GetRatesOverTime_Handler,
+		},
+		{
+			MethodName: "CompareVariants",
+			Handler:    _FeedbackService_CompareVariants_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
