@@ -1,11 +1,13 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -26,6 +28,7 @@ func (s *Service) RecordEvaluation(ctx context.Context, req *flywheelv1.RecordEv
 	for _, language := range e.GetLanguages() {
 		setShares(language)
 	}
+	slices.SortFunc(e.GetLanguages(), func(a, b *flywheelv1.EvaluationScores) int { return cmp.Compare(a.GetLanguage(), b.GetLanguage()) })
 	err := s.write(ctx, func(ctx context.Context, tenant string) error {
 		m, err := model(ctx, s.db, tenant, e.GetModel())
 		if err != nil {
@@ -69,18 +72,16 @@ func (s *Service) ListEvaluations(ctx context.Context, req *flywheelv1.ListEvalu
 	resp := new(flywheelv1.ListEvaluationsResponse)
 	err := s.call(ctx, func(ctx context.Context, tenant string) (err error) {
 		resp.Evaluations, err = evaluations(ctx, s.db, tenant, q)
+		if err != nil || len(resp.GetEvaluations()) <= size {
+			return err
+		}
+		resp.Evaluations = resp.GetEvaluations()[:size]
+		key, err := json.Marshal(keyOf(resp.GetEvaluations()[size-1]))
+		resp.NextPageToken = base64.RawURLEncoding.EncodeToString(key)
 		return err
 	})
 	if err != nil {
 		return nil, err
-	}
-	if len(resp.GetEvaluations()) > size {
-		resp.Evaluations = resp.GetEvaluations()[:size]
-		key, err := json.Marshal(keyOf(resp.GetEvaluations()[size-1]))
-		if err != nil {
-			return nil, fmt.Errorf("encode page token: %w", err)
-		}
-		resp.NextPageToken = base64.RawURLEncoding.EncodeToString(key)
 	}
 	return resp, nil
 }
@@ -132,18 +133,23 @@ func checkScores(wrong *rpc.Violations, field string, s *flywheelv1.EvaluationSc
 		return
 	}
 	predicted := s.GetRows() - s.GetMissing()
-	for name, rate := range map[string]*flywheelv1.Rate{"exact_match": s.GetExactMatch(), "prefix_match": s.GetPrefixMatch()} {
+	checkShare := func(field string, rate *flywheelv1.Rate) {
 		if rate.GetNumerator() > predicted || rate.GetDenominator() != s.GetRows() {
-			wrong.Add(field+"."+name, "%d of %d: %d of %d rows have a prediction", rate.GetNumerator(), rate.GetDenominator(), predicted, s.GetRows())
+			wrong.Add(field, "%d of %d: %d of %d rows have a prediction", rate.GetNumerator(), rate.GetDenominator(), predicted, s.GetRows())
 		}
 	}
-	for name, m := range map[string]*flywheelv1.MeanScore{"edit_similarity": s.GetEditSimilarity(), "common_prefix": s.GetCommonPrefix()} {
-		// What is not a number is in no order.
-		if inOrder := 0 <= m.GetLow() && m.GetLow() <= m.GetValue() && m.GetValue() <= m.GetHigh() && m.GetHigh() <= 1; !inOrder {
-			wrong.Add(field+"."+name, "%v from %v to %v: 0 ≤ low ≤ value ≤ high ≤ 1 is needed", m.GetValue(), m.GetLow(), m.GetHigh())
-		}
-	}
-	if chars := s.GetMeanPredictedChars(); !(chars >= 0) || math.IsInf(chars, 0) {
+	checkShare(field+".exact_match", s.GetExactMatch())
+	checkShare(field+".prefix_match", s.GetPrefixMatch())
+	checkMean(wrong, field+".edit_similarity", s.GetEditSimilarity())
+	checkMean(wrong, field+".common_prefix", s.GetCommonPrefix())
+	if chars := s.GetMeanPredictedChars(); math.IsNaN(chars) || chars < 0 || math.IsInf(chars, 0) {
 		wrong.Add(field+".mean_predicted_chars", "%v is no number of characters", chars)
+	}
+}
+
+func checkMean(wrong *rpc.Violations, field string, m *flywheelv1.MeanScore) {
+	// What is not a number is in no order.
+	if inOrder := 0 <= m.GetLow() && m.GetLow() <= m.GetValue() && m.GetValue() <= m.GetHigh() && m.GetHigh() <= 1; !inOrder {
+		wrong.Add(field, "%v from %v to %v: 0 ≤ low ≤ value ≤ high ≤ 1 is needed", m.GetValue(), m.GetLow(), m.GetHigh())
 	}
 }
