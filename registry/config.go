@@ -12,6 +12,10 @@ const (
 	maxDefinitionNameBytes = 128
 	// maxLineage is how many models may descend from each other in one line.
 	maxLineage = 1000
+	// maxLanguages is how many languages an evaluation may tell apart.
+	maxLanguages = 1000
+	// modelEvaluations is how many evaluations are told with a model.
+	modelEvaluations = 10
 	// maxDefinitions and maxVersion bound the number of definitions and their numbers.
 	maxDefinitions = 1000
 	maxVersion     = 1_000_000

@@ -52,7 +52,10 @@ func (s *Service) CreateModel(ctx context.Context, req *flywheelv1.CreateModelRe
 func (s *Service) GetModel(ctx context.Context, req *flywheelv1.GetModelRequest) (*flywheelv1.GetModelResponse, error) {
 	resp := new(flywheelv1.GetModelResponse)
 	err := s.call(ctx, func(ctx context.Context, tenant string) (err error) {
-		resp.Model, err = s.registered(ctx, tenant, req.GetModel())
+		if resp.Model, err = s.registered(ctx, tenant, req.GetModel()); err != nil {
+			return err
+		}
+		resp.Evaluations, err = evaluations(ctx, s.db, tenant, &evaluationQuery{models: []string{req.GetModel()}, limit: modelEvaluations})
 		return err
 	})
 	if err != nil {
@@ -68,13 +71,7 @@ func (s *Service) ListModels(ctx context.Context, req *flywheelv1.ListModelsRequ
 	for i, stage := range req.GetStages() {
 		checkStage(&wrong, fmt.Sprintf("stages[%d]", i), stage)
 	}
-	size := int(req.GetPageSize())
-	switch {
-	case size < 0 || size > maxPageSize:
-		wrong.Add("page_size", "%d: 1 to %d is possible, 0 stands for %d", size, maxPageSize, defaultPageSize)
-	case size == 0:
-		size = defaultPageSize
-	}
+	size := checkPageSize(&wrong, req.GetPageSize())
 	after, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
 	if err != nil {
 		wrong.Add("page_token", "not a next_page_token of ListModels")
@@ -236,6 +233,17 @@ func checkStage(wrong *rpc.Violations, field string, stage flywheelv1.ModelStage
 	if _, known := flywheelv1.ModelStage_name[int32(stage)]; !known || stage == flywheelv1.ModelStage_MODEL_STAGE_UNSPECIFIED {
 		wrong.Add(field, "%d is not a stage", stage)
 	}
+}
+
+// checkPageSize returns how many of a list to return.
+func checkPageSize(wrong *rpc.Violations, size int32) int {
+	switch {
+	case size < 0 || size > maxPageSize:
+		wrong.Add("page_size", "%d: 1 to %d is possible, 0 stands for %d", size, maxPageSize, defaultPageSize)
+	case size == 0:
+		return defaultPageSize
+	}
+	return int(size)
 }
 
 // now is the time in the precision in which it is stored.

@@ -15,10 +15,10 @@ import (
 	"github.com/yirifi/flywheel/internal/warehouse"
 )
 
-// Service is the registry of models and of definitions. Its methods may run
-// concurrently. The writes of one process are checked and made one after the other;
-// those of two processes at the same moment are not: of a model the higher revision
-// wins, of two definitions with one version the later.
+// Service is the registry of models, with their evaluations, and of definitions. Its
+// methods may run concurrently. The writes of one process are checked and made one after
+// the other; those of two processes at the same moment are not: of a model the higher
+// revision wins, of two definitions with one version the later.
 type Service struct {
 	flywheelv1.UnimplementedModelServiceServer
 	flywheelv1.UnimplementedDefinitionServiceServer

@@ -203,7 +203,9 @@ func (x *GetModelRequest) GetModel() string {
 type GetModelResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The model.
-	Model         *Model `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Model *Model `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Its newest evaluations, the newest first, up to 10.
+	Evaluations   []*Evaluation `protobuf:"bytes,2,rep,name=evaluations,proto3" json:"evaluations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +243,13 @@ func (*GetModelResponse) Descriptor() ([]byte, []int) {
 func (x *GetModelResponse) GetModel() *Model {
 	if x != nil {
 		return x.Model
+	}
+	return nil
+}
+
+func (x *GetModelResponse) GetEvaluations() []*Evaluation {
+	if x != nil {
+		return x.Evaluations
 	}
 	return nil
 }
@@ -613,6 +622,246 @@ func (x *GetModelLineageResponse) GetModels() []*Model {
 	return nil
 }
 
+// RecordEvaluationRequest is an evaluation to store.
+type RecordEvaluationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The evaluation. evaluated_at is not read, nor are the value, low and high of rates:
+	// they follow from the counts. The languages' rows add up to the total's. Required.
+	Evaluation    *Evaluation `protobuf:"bytes,1,opt,name=evaluation,proto3" json:"evaluation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordEvaluationRequest) Reset() {
+	*x = RecordEvaluationRequest{}
+	mi := &file_flywheel_v1_registry_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordEvaluationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordEvaluationRequest) ProtoMessage() {}
+
+func (x *RecordEvaluationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flywheel_v1_registry_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordEvaluationRequest.ProtoReflect.Descriptor instead.
+func (*RecordEvaluationRequest) Descriptor() ([]byte, []int) {
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RecordEvaluationRequest) GetEvaluation() *Evaluation {
+	if x != nil {
+		return x.Evaluation
+	}
+	return nil
+}
+
+// RecordEvaluationResponse answers RecordEvaluation.
+type RecordEvaluationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The evaluation as stored.
+	Evaluation    *Evaluation `protobuf:"bytes,1,opt,name=evaluation,proto3" json:"evaluation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordEvaluationResponse) Reset() {
+	*x = RecordEvaluationResponse{}
+	mi := &file_flywheel_v1_registry_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordEvaluationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordEvaluationResponse) ProtoMessage() {}
+
+func (x *RecordEvaluationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flywheel_v1_registry_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordEvaluationResponse.ProtoReflect.Descriptor instead.
+func (*RecordEvaluationResponse) Descriptor() ([]byte, []int) {
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RecordEvaluationResponse) GetEvaluation() *Evaluation {
+	if x != nil {
+		return x.Evaluation
+	}
+	return nil
+}
+
+// ListEvaluationsRequest asks for the evaluations for which all conditions hold.
+type ListEvaluationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Keep those of these models, up to 1000. Empty: of any.
+	Models []string `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
+	// Keep those with this training set. Unset: with any.
+	TrainingSetId *string `protobuf:"bytes,2,opt,name=training_set_id,json=trainingSetId,proto3,oneof" json:"training_set_id,omitempty"`
+	// Keep those with this split. Unset: with any.
+	Split *string `protobuf:"bytes,3,opt,name=split,proto3,oneof" json:"split,omitempty"`
+	// Of what is left, keep this many of the newest of each model. 0: all.
+	Newest uint32 `protobuf:"varint,4,opt,name=newest,proto3" json:"newest,omitempty"`
+	// How many evaluations to return at most, up to 1000. 0: 100.
+	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before, with the other fields unchanged. Empty: the
+	// first page.
+	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEvaluationsRequest) Reset() {
+	*x = ListEvaluationsRequest{}
+	mi := &file_flywheel_v1_registry_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEvaluationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEvaluationsRequest) ProtoMessage() {}
+
+func (x *ListEvaluationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flywheel_v1_registry_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEvaluationsRequest.ProtoReflect.Descriptor instead.
+func (*ListEvaluationsRequest) Descriptor() ([]byte, []int) {
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListEvaluationsRequest) GetModels() []string {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *ListEvaluationsRequest) GetTrainingSetId() string {
+	if x != nil && x.TrainingSetId != nil {
+		return *x.TrainingSetId
+	}
+	return ""
+}
+
+func (x *ListEvaluationsRequest) GetSplit() string {
+	if x != nil && x.Split != nil {
+		return *x.Split
+	}
+	return ""
+}
+
+func (x *ListEvaluationsRequest) GetNewest() uint32 {
+	if x != nil {
+		return x.Newest
+	}
+	return 0
+}
+
+func (x *ListEvaluationsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListEvaluationsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListEvaluationsResponse is a page of evaluations.
+type ListEvaluationsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The evaluations.
+	Evaluations []*Evaluation `protobuf:"bytes,1,rep,name=evaluations,proto3" json:"evaluations,omitempty"`
+	// Token of the next page. Empty: this is the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEvaluationsResponse) Reset() {
+	*x = ListEvaluationsResponse{}
+	mi := &file_flywheel_v1_registry_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEvaluationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEvaluationsResponse) ProtoMessage() {}
+
+func (x *ListEvaluationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flywheel_v1_registry_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEvaluationsResponse.ProtoReflect.Descriptor instead.
+func (*ListEvaluationsResponse) Descriptor() ([]byte, []int) {
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListEvaluationsResponse) GetEvaluations() []*Evaluation {
+	if x != nil {
+		return x.Evaluations
+	}
+	return nil
+}
+
+func (x *ListEvaluationsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // Definition says what labels and rewards mean. Weights are whole numbers of 1/10000
 // from -10000 to 10000: rewards are the same to the last bit on every machine.
 type Definition struct {
@@ -641,7 +890,7 @@ type Definition struct {
 
 func (x *Definition) Reset() {
 	*x = Definition{}
-	mi := &file_flywheel_v1_registry_proto_msgTypes[10]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +902,7 @@ func (x *Definition) String() string {
 func (*Definition) ProtoMessage() {}
 
 func (x *Definition) ProtoReflect() protoreflect.Message {
-	mi := &file_flywheel_v1_registry_proto_msgTypes[10]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +915,7 @@ func (x *Definition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Definition.ProtoReflect.Descriptor instead.
 func (*Definition) Descriptor() ([]byte, []int) {
-	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{10}
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Definition) GetVersion() uint32 {
@@ -758,7 +1007,7 @@ type RewardWeights struct {
 
 func (x *RewardWeights) Reset() {
 	*x = RewardWeights{}
-	mi := &file_flywheel_v1_registry_proto_msgTypes[11]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +1019,7 @@ func (x *RewardWeights) String() string {
 func (*RewardWeights) ProtoMessage() {}
 
 func (x *RewardWeights) ProtoReflect() protoreflect.Message {
-	mi := &file_flywheel_v1_registry_proto_msgTypes[11]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +1032,7 @@ func (x *RewardWeights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardWeights.ProtoReflect.Descriptor instead.
 func (*RewardWeights) Descriptor() ([]byte, []int) {
-	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{11}
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RewardWeights) GetAccepted() int32 {
@@ -876,7 +1125,7 @@ type RetentionDelayWeight struct {
 
 func (x *RetentionDelayWeight) Reset() {
 	*x = RetentionDelayWeight{}
-	mi := &file_flywheel_v1_registry_proto_msgTypes[12]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -888,7 +1137,7 @@ func (x *RetentionDelayWeight) String() string {
 func (*RetentionDelayWeight) ProtoMessage() {}
 
 func (x *RetentionDelayWeight) ProtoReflect() protoreflect.Message {
-	mi := &file_flywheel_v1_registry_proto_msgTypes[12]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -901,7 +1150,7 @@ func (x *RetentionDelayWeight) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetentionDelayWeight.ProtoReflect.Descriptor instead.
 func (*RetentionDelayWeight) Descriptor() ([]byte, []int) {
-	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{12}
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RetentionDelayWeight) GetDelayS() uint32 {
@@ -931,7 +1180,7 @@ type TaskResultWeight struct {
 
 func (x *TaskResultWeight) Reset() {
 	*x = TaskResultWeight{}
-	mi := &file_flywheel_v1_registry_proto_msgTypes[13]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1192,7 @@ func (x *TaskResultWeight) String() string {
 func (*TaskResultWeight) ProtoMessage() {}
 
 func (x *TaskResultWeight) ProtoReflect() protoreflect.Message {
-	mi := &file_flywheel_v1_registry_proto_msgTypes[13]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1205,7 @@ func (x *TaskResultWeight) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResultWeight.ProtoReflect.Descriptor instead.
 func (*TaskResultWeight) Descriptor() ([]byte, []int) {
-	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{13}
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TaskResultWeight) GetResult() TaskResult {
@@ -982,7 +1231,7 @@ type ListDefinitionsRequest struct {
 
 func (x *ListDefinitionsRequest) Reset() {
 	*x = ListDefinitionsRequest{}
-	mi := &file_flywheel_v1_registry_proto_msgTypes[14]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -994,7 +1243,7 @@ func (x *ListDefinitionsRequest) String() string {
 func (*ListDefinitionsRequest) ProtoMessage() {}
 
 func (x *ListDefinitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flywheel_v1_registry_proto_msgTypes[14]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1007,7 +1256,7 @@ func (x *ListDefinitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDefinitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListDefinitionsRequest) Descriptor() ([]byte, []int) {
-	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{14}
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{18}
 }
 
 // ListDefinitionsResponse holds all definitions; there are at most 1000.
@@ -1021,7 +1270,7 @@ type ListDefinitionsResponse struct {
 
 func (x *ListDefinitionsResponse) Reset() {
 	*x = ListDefinitionsResponse{}
-	mi := &file_flywheel_v1_registry_proto_msgTypes[15]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1282,7 @@ func (x *ListDefinitionsResponse) String() string {
 func (*ListDefinitionsResponse) ProtoMessage() {}
 
 func (x *ListDefinitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flywheel_v1_registry_proto_msgTypes[15]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1295,7 @@ func (x *ListDefinitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDefinitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListDefinitionsResponse) Descriptor() ([]byte, []int) {
-	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{15}
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListDefinitionsResponse) GetDefinitions() []*Definition {
@@ -1068,7 +1317,7 @@ type CreateDefinitionRequest struct {
 
 func (x *CreateDefinitionRequest) Reset() {
 	*x = CreateDefinitionRequest{}
-	mi := &file_flywheel_v1_registry_proto_msgTypes[16]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1080,7 +1329,7 @@ func (x *CreateDefinitionRequest) String() string {
 func (*CreateDefinitionRequest) ProtoMessage() {}
 
 func (x *CreateDefinitionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flywheel_v1_registry_proto_msgTypes[16]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1093,7 +1342,7 @@ func (x *CreateDefinitionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDefinitionRequest.ProtoReflect.Descriptor instead.
 func (*CreateDefinitionRequest) Descriptor() ([]byte, []int) {
-	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{16}
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateDefinitionRequest) GetDefinition() *Definition {
@@ -1114,7 +1363,7 @@ type CreateDefinitionResponse struct {
 
 func (x *CreateDefinitionResponse) Reset() {
 	*x = CreateDefinitionResponse{}
-	mi := &file_flywheel_v1_registry_proto_msgTypes[17]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1375,7 @@ func (x *CreateDefinitionResponse) String() string {
 func (*CreateDefinitionResponse) ProtoMessage() {}
 
 func (x *CreateDefinitionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flywheel_v1_registry_proto_msgTypes[17]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1388,7 @@ func (x *CreateDefinitionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDefinitionResponse.ProtoReflect.Descriptor instead.
 func (*CreateDefinitionResponse) Descriptor() ([]byte, []int) {
-	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{17}
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateDefinitionResponse) GetDefinition() *Definition {
@@ -1169,7 +1418,7 @@ type CompareDefinitionsRequest struct {
 
 func (x *CompareDefinitionsRequest) Reset() {
 	*x = CompareDefinitionsRequest{}
-	mi := &file_flywheel_v1_registry_proto_msgTypes[18]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1430,7 @@ func (x *CompareDefinitionsRequest) String() string {
 func (*CompareDefinitionsRequest) ProtoMessage() {}
 
 func (x *CompareDefinitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flywheel_v1_registry_proto_msgTypes[18]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1443,7 @@ func (x *CompareDefinitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareDefinitionsRequest.ProtoReflect.Descriptor instead.
 func (*CompareDefinitionsRequest) Descriptor() ([]byte, []int) {
-	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{18}
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CompareDefinitionsRequest) GetDefinitionA() uint32 {
@@ -1245,7 +1494,7 @@ type CompareDefinitionsResponse struct {
 
 func (x *CompareDefinitionsResponse) Reset() {
 	*x = CompareDefinitionsResponse{}
-	mi := &file_flywheel_v1_registry_proto_msgTypes[19]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1506,7 @@ func (x *CompareDefinitionsResponse) String() string {
 func (*CompareDefinitionsResponse) ProtoMessage() {}
 
 func (x *CompareDefinitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flywheel_v1_registry_proto_msgTypes[19]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1519,7 @@ func (x *CompareDefinitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareDefinitionsResponse.ProtoReflect.Descriptor instead.
 func (*CompareDefinitionsResponse) Descriptor() ([]byte, []int) {
-	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{19}
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CompareDefinitionsResponse) GetOverall() *DefinitionComparison {
@@ -1316,7 +1565,7 @@ type DefinitionComparison struct {
 
 func (x *DefinitionComparison) Reset() {
 	*x = DefinitionComparison{}
-	mi := &file_flywheel_v1_registry_proto_msgTypes[20]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1328,7 +1577,7 @@ func (x *DefinitionComparison) String() string {
 func (*DefinitionComparison) ProtoMessage() {}
 
 func (x *DefinitionComparison) ProtoReflect() protoreflect.Message {
-	mi := &file_flywheel_v1_registry_proto_msgTypes[20]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1341,7 +1590,7 @@ func (x *DefinitionComparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefinitionComparison.ProtoReflect.Descriptor instead.
 func (*DefinitionComparison) Descriptor() ([]byte, []int) {
-	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{20}
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DefinitionComparison) GetModel() string {
@@ -1422,7 +1671,7 @@ type LabelPair struct {
 
 func (x *LabelPair) Reset() {
 	*x = LabelPair{}
-	mi := &file_flywheel_v1_registry_proto_msgTypes[21]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1683,7 @@ func (x *LabelPair) String() string {
 func (*LabelPair) ProtoMessage() {}
 
 func (x *LabelPair) ProtoReflect() protoreflect.Message {
-	mi := &file_flywheel_v1_registry_proto_msgTypes[21]
+	mi := &file_flywheel_v1_registry_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1696,7 @@ func (x *LabelPair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelPair.ProtoReflect.Descriptor instead.
 func (*LabelPair) Descriptor() ([]byte, []int) {
-	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{21}
+	return file_flywheel_v1_registry_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LabelPair) GetLabelA() Outcome {
@@ -1475,7 +1724,7 @@ var File_flywheel_v1_registry_proto protoreflect.FileDescriptor
 
 const file_flywheel_v1_registry_proto_rawDesc = "" +
 	"\n" +
-	"\x1aflywheel/v1/registry.proto\x12\vflywheel.v1\x1a\x17flywheel/v1/event.proto\x1a\x1aflywheel/v1/feedback.proto\x1a\x17flywheel/v1/model.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x01\n" +
+	"\x1aflywheel/v1/registry.proto\x12\vflywheel.v1\x1a\x1cflywheel/v1/evaluation.proto\x1a\x17flywheel/v1/event.proto\x1a\x1aflywheel/v1/feedback.proto\x1a\x17flywheel/v1/model.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x01\n" +
 	"\x12CreateModelRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x16\n" +
 	"\x06parent\x18\x02 \x01(\tR\x06parent\x12&\n" +
@@ -1485,9 +1734,10 @@ const file_flywheel_v1_registry_proto_rawDesc = "" +
 	"\x13CreateModelResponse\x12(\n" +
 	"\x05model\x18\x01 \x01(\v2\x12.flywheel.v1.ModelR\x05model\"'\n" +
 	"\x0fGetModelRequest\x12\x14\n" +
-	"\x05model\x18\x01 \x01(\tR\x05model\"<\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\"w\n" +
 	"\x10GetModelResponse\x12(\n" +
-	"\x05model\x18\x01 \x01(\v2\x12.flywheel.v1.ModelR\x05model\"\xe9\x01\n" +
+	"\x05model\x18\x01 \x01(\v2\x12.flywheel.v1.ModelR\x05model\x129\n" +
+	"\vevaluations\x18\x02 \x03(\v2\x17.flywheel.v1.EvaluationR\vevaluations\"\xe9\x01\n" +
 	"\x11ListModelsRequest\x12/\n" +
 	"\x06stages\x18\x01 \x03(\x0e2\x17.flywheel.v1.ModelStageR\x06stages\x12\x1b\n" +
 	"\x06parent\x18\x02 \x01(\tH\x00R\x06parent\x88\x01\x01\x12+\n" +
@@ -1516,7 +1766,28 @@ const file_flywheel_v1_registry_proto_rawDesc = "" +
 	"\x16GetModelLineageRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\"E\n" +
 	"\x17GetModelLineageResponse\x12*\n" +
-	"\x06models\x18\x01 \x03(\v2\x12.flywheel.v1.ModelR\x06models\"\xea\x02\n" +
+	"\x06models\x18\x01 \x03(\v2\x12.flywheel.v1.ModelR\x06models\"R\n" +
+	"\x17RecordEvaluationRequest\x127\n" +
+	"\n" +
+	"evaluation\x18\x01 \x01(\v2\x17.flywheel.v1.EvaluationR\n" +
+	"evaluation\"S\n" +
+	"\x18RecordEvaluationResponse\x127\n" +
+	"\n" +
+	"evaluation\x18\x01 \x01(\v2\x17.flywheel.v1.EvaluationR\n" +
+	"evaluation\"\xea\x01\n" +
+	"\x16ListEvaluationsRequest\x12\x16\n" +
+	"\x06models\x18\x01 \x03(\tR\x06models\x12+\n" +
+	"\x0ftraining_set_id\x18\x02 \x01(\tH\x00R\rtrainingSetId\x88\x01\x01\x12\x19\n" +
+	"\x05split\x18\x03 \x01(\tH\x01R\x05split\x88\x01\x01\x12\x16\n" +
+	"\x06newest\x18\x04 \x01(\rR\x06newest\x12\x1b\n" +
+	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x06 \x01(\tR\tpageTokenB\x12\n" +
+	"\x10_training_set_idB\b\n" +
+	"\x06_split\"|\n" +
+	"\x17ListEvaluationsResponse\x129\n" +
+	"\vevaluations\x18\x01 \x03(\v2\x17.flywheel.v1.EvaluationR\vevaluations\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xea\x02\n" +
 	"\n" +
 	"Definition\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x12\n" +
@@ -1583,14 +1854,16 @@ const file_flywheel_v1_registry_proto_rawDesc = "" +
 	"\tLabelPair\x12-\n" +
 	"\alabel_a\x18\x01 \x01(\x0e2\x14.flywheel.v1.OutcomeR\x06labelA\x12-\n" +
 	"\alabel_b\x18\x02 \x01(\x0e2\x14.flywheel.v1.OutcomeR\x06labelB\x12\"\n" +
-	"\finteractions\x18\x03 \x01(\x04R\finteractions2\xa8\x03\n" +
+	"\finteractions\x18\x03 \x01(\x04R\finteractions2\xe7\x04\n" +
 	"\fModelService\x12P\n" +
 	"\vCreateModel\x12\x1f.flywheel.v1.CreateModelRequest\x1a .flywheel.v1.CreateModelResponse\x12G\n" +
 	"\bGetModel\x12\x1c.flywheel.v1.GetModelRequest\x1a\x1d.flywheel.v1.GetModelResponse\x12M\n" +
 	"\n" +
 	"ListModels\x12\x1e.flywheel.v1.ListModelsRequest\x1a\x1f.flywheel.v1.ListModelsResponse\x12P\n" +
 	"\vUpdateModel\x12\x1f.flywheel.v1.UpdateModelRequest\x1a .flywheel.v1.UpdateModelResponse\x12\\\n" +
-	"\x0fGetModelLineage\x12#.flywheel.v1.GetModelLineageRequest\x1a$.flywheel.v1.GetModelLineageResponse2\xb9\x02\n" +
+	"\x0fGetModelLineage\x12#.flywheel.v1.GetModelLineageRequest\x1a$.flywheel.v1.GetModelLineageResponse\x12_\n" +
+	"\x10RecordEvaluation\x12$.flywheel.v1.RecordEvaluationRequest\x1a%.flywheel.v1.RecordEvaluationResponse\x12\\\n" +
+	"\x0fListEvaluations\x12#.flywheel.v1.ListEvaluationsRequest\x1a$.flywheel.v1.ListEvaluationsResponse2\xb9\x02\n" +
 	"\x11DefinitionService\x12\\\n" +
 	"\x0fListDefinitions\x12#.flywheel.v1.ListDefinitionsRequest\x1a$.flywheel.v1.ListDefinitionsResponse\x12_\n" +
 	"\x10CreateDefinition\x12$.flywheel.v1.CreateDefinitionRequest\x1a%.flywheel.v1.CreateDefinitionResponse\x12e\n" +
@@ -1608,7 +1881,7 @@ func file_flywheel_v1_registry_proto_rawDescGZIP() []byte {
 	return file_flywheel_v1_registry_proto_rawDescData
 }
 
-var file_flywheel_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_flywheel_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_flywheel_v1_registry_proto_goTypes = []any{
 	(*CreateModelRequest)(nil),         // 0: flywheel.v1.CreateModelRequest
 	(*CreateModelResponse)(nil),        // 1: flywheel.v1.CreateModelResponse
@@ -1620,75 +1893,88 @@ var file_flywheel_v1_registry_proto_goTypes = []any{
 	(*UpdateModelResponse)(nil),        // 7: flywheel.v1.UpdateModelResponse
 	(*GetModelLineageRequest)(nil),     // 8: flywheel.v1.GetModelLineageRequest
 	(*GetModelLineageResponse)(nil),    // 9: flywheel.v1.GetModelLineageResponse
-	(*Definition)(nil),                 // 10: flywheel.v1.Definition
-	(*RewardWeights)(nil),              // 11: flywheel.v1.RewardWeights
-	(*RetentionDelayWeight)(nil),       // 12: flywheel.v1.RetentionDelayWeight
-	(*TaskResultWeight)(nil),           // 13: flywheel.v1.TaskResultWeight
-	(*ListDefinitionsRequest)(nil),     // 14: flywheel.v1.ListDefinitionsRequest
-	(*ListDefinitionsResponse)(nil),    // 15: flywheel.v1.ListDefinitionsResponse
-	(*CreateDefinitionRequest)(nil),    // 16: flywheel.v1.CreateDefinitionRequest
-	(*CreateDefinitionResponse)(nil),   // 17: flywheel.v1.CreateDefinitionResponse
-	(*CompareDefinitionsRequest)(nil),  // 18: flywheel.v1.CompareDefinitionsRequest
-	(*CompareDefinitionsResponse)(nil), // 19: flywheel.v1.CompareDefinitionsResponse
-	(*DefinitionComparison)(nil),       // 20: flywheel.v1.DefinitionComparison
-	(*LabelPair)(nil),                  // 21: flywheel.v1.LabelPair
-	(ModelStage)(0),                    // 22: flywheel.v1.ModelStage
-	(*Model)(nil),                      // 23: flywheel.v1.Model
-	(*timestamppb.Timestamp)(nil),      // 24: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),        // 25: google.protobuf.Duration
-	(TaskResult)(0),                    // 26: flywheel.v1.TaskResult
-	(*Filter)(nil),                     // 27: flywheel.v1.Filter
-	(Outcome)(0),                       // 28: flywheel.v1.Outcome
+	(*RecordEvaluationRequest)(nil),    // 10: flywheel.v1.RecordEvaluationRequest
+	(*RecordEvaluationResponse)(nil),   // 11: flywheel.v1.RecordEvaluationResponse
+	(*ListEvaluationsRequest)(nil),     // 12: flywheel.v1.ListEvaluationsRequest
+	(*ListEvaluationsResponse)(nil),    // 13: flywheel.v1.ListEvaluationsResponse
+	(*Definition)(nil),                 // 14: flywheel.v1.Definition
+	(*RewardWeights)(nil),              // 15: flywheel.v1.RewardWeights
+	(*RetentionDelayWeight)(nil),       // 16: flywheel.v1.RetentionDelayWeight
+	(*TaskResultWeight)(nil),           // 17: flywheel.v1.TaskResultWeight
+	(*ListDefinitionsRequest)(nil),     // 18: flywheel.v1.ListDefinitionsRequest
+	(*ListDefinitionsResponse)(nil),    // 19: flywheel.v1.ListDefinitionsResponse
+	(*CreateDefinitionRequest)(nil),    // 20: flywheel.v1.CreateDefinitionRequest
+	(*CreateDefinitionResponse)(nil),   // 21: flywheel.v1.CreateDefinitionResponse
+	(*CompareDefinitionsRequest)(nil),  // 22: flywheel.v1.CompareDefinitionsRequest
+	(*CompareDefinitionsResponse)(nil), // 23: flywheel.v1.CompareDefinitionsResponse
+	(*DefinitionComparison)(nil),       // 24: flywheel.v1.DefinitionComparison
+	(*LabelPair)(nil),                  // 25: flywheel.v1.LabelPair
+	(ModelStage)(0),                    // 26: flywheel.v1.ModelStage
+	(*Model)(nil),                      // 27: flywheel.v1.Model
+	(*Evaluation)(nil),                 // 28: flywheel.v1.Evaluation
+	(*timestamppb.Timestamp)(nil),      // 29: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),        // 30: google.protobuf.Duration
+	(TaskResult)(0),                    // 31: flywheel.v1.TaskResult
+	(*Filter)(nil),                     // 32: flywheel.v1.Filter
+	(Outcome)(0),                       // 33: flywheel.v1.Outcome
 }
 var file_flywheel_v1_registry_proto_depIdxs = []int32{
-	22, // 0: flywheel.v1.CreateModelRequest.stage:type_name -> flywheel.v1.ModelStage
-	23, // 1: flywheel.v1.CreateModelResponse.model:type_name -> flywheel.v1.Model
-	23, // 2: flywheel.v1.GetModelResponse.model:type_name -> flywheel.v1.Model
-	22, // 3: flywheel.v1.ListModelsRequest.stages:type_name -> flywheel.v1.ModelStage
-	23, // 4: flywheel.v1.ListModelsResponse.models:type_name -> flywheel.v1.Model
-	22, // 5: flywheel.v1.UpdateModelRequest.stage:type_name -> flywheel.v1.ModelStage
-	23, // 6: flywheel.v1.UpdateModelResponse.model:type_name -> flywheel.v1.Model
-	23, // 7: flywheel.v1.GetModelLineageResponse.models:type_name -> flywheel.v1.Model
-	24, // 8: flywheel.v1.Definition.created_at:type_name -> google.protobuf.Timestamp
-	25, // 9: flywheel.v1.Definition.window:type_name -> google.protobuf.Duration
-	25, // 10: flywheel.v1.Definition.min_reject:type_name -> google.protobuf.Duration
-	25, // 11: flywheel.v1.Definition.fast_reject:type_name -> google.protobuf.Duration
-	11, // 12: flywheel.v1.Definition.weights:type_name -> flywheel.v1.RewardWeights
-	12, // 13: flywheel.v1.RewardWeights.retention_delays:type_name -> flywheel.v1.RetentionDelayWeight
-	13, // 14: flywheel.v1.RewardWeights.task_results:type_name -> flywheel.v1.TaskResultWeight
-	26, // 15: flywheel.v1.TaskResultWeight.result:type_name -> flywheel.v1.TaskResult
-	10, // 16: flywheel.v1.ListDefinitionsResponse.definitions:type_name -> flywheel.v1.Definition
-	10, // 17: flywheel.v1.CreateDefinitionRequest.definition:type_name -> flywheel.v1.Definition
-	10, // 18: flywheel.v1.CreateDefinitionResponse.definition:type_name -> flywheel.v1.Definition
-	24, // 19: flywheel.v1.CompareDefinitionsRequest.from:type_name -> google.protobuf.Timestamp
-	24, // 20: flywheel.v1.CompareDefinitionsRequest.to:type_name -> google.protobuf.Timestamp
-	27, // 21: flywheel.v1.CompareDefinitionsRequest.filters:type_name -> flywheel.v1.Filter
-	20, // 22: flywheel.v1.CompareDefinitionsResponse.overall:type_name -> flywheel.v1.DefinitionComparison
-	20, // 23: flywheel.v1.CompareDefinitionsResponse.models:type_name -> flywheel.v1.DefinitionComparison
-	21, // 24: flywheel.v1.DefinitionComparison.labels:type_name -> flywheel.v1.LabelPair
-	28, // 25: flywheel.v1.LabelPair.label_a:type_name -> flywheel.v1.Outcome
-	28, // 26: flywheel.v1.LabelPair.label_b:type_name -> flywheel.v1.Outcome
-	0,  // 27: flywheel.v1.ModelService.CreateModel:input_type -> flywheel.v1.CreateModelRequest
-	2,  // 28: flywheel.v1.ModelService.GetModel:input_type -> flywheel.v1.GetModelRequest
-	4,  // 29: flywheel.v1.ModelService.ListModels:input_type -> flywheel.v1.ListModelsRequest
-	6,  // 30: flywheel.v1.ModelService.UpdateModel:input_type -> flywheel.v1.UpdateModelRequest
-	8,  // 31: flywheel.v1.ModelService.GetModelLineage:input_type -> flywheel.v1.GetModelLineageRequest
-	14, // 32: flywheel.v1.DefinitionService.ListDefinitions:input_type -> flywheel.v1.ListDefinitionsRequest
-	16, // 33: flywheel.v1.DefinitionService.CreateDefinition:input_type -> flywheel.v1.CreateDefinitionRequest
-	18, // 34: flywheel.v1.DefinitionService.CompareDefinitions:input_type -> flywheel.v1.CompareDefinitionsRequest
-	1,  // 35: flywheel.v1.ModelService.CreateModel:output_type -> flywheel.v1.CreateModelResponse
-	3,  // 36: flywheel.v1.ModelService.GetModel:output_type -> flywheel.v1.GetModelResponse
-	5,  // 37: flywheel.v1.ModelService.ListModels:output_type -> flywheel.v1.ListModelsResponse
-	7,  // 38: flywheel.v1.ModelService.UpdateModel:output_type -> flywheel.v1.UpdateModelResponse
-	9,  // 39: flywheel.v1.ModelService.GetModelLineage:output_type -> flywheel.v1.GetModelLineageResponse
-	15, // 40: flywheel.v1.DefinitionService.ListDefinitions:output_type -> flywheel.v1.ListDefinitionsResponse
-	17, // 41: flywheel.v1.DefinitionService.CreateDefinition:output_type -> flywheel.v1.CreateDefinitionResponse
-	19, // 42: flywheel.v1.DefinitionService.CompareDefinitions:output_type -> flywheel.v1.CompareDefinitionsResponse
-	35, // [35:43] is the sub-list for method output_type
-	27, // [27:35] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	26, // 0: flywheel.v1.CreateModelRequest.stage:type_name -> flywheel.v1.ModelStage
+	27, // 1: flywheel.v1.CreateModelResponse.model:type_name -> flywheel.v1.Model
+	27, // 2: flywheel.v1.GetModelResponse.model:type_name -> flywheel.v1.Model
+	28, // 3: flywheel.v1.GetModelResponse.evaluations:type_name -> flywheel.v1.Evaluation
+	26, // 4: flywheel.v1.ListModelsRequest.stages:type_name -> flywheel.v1.ModelStage
+	27, // 5: flywheel.v1.ListModelsResponse.models:type_name -> flywheel.v1.Model
+	26, // 6: flywheel.v1.UpdateModelRequest.stage:type_name -> flywheel.v1.ModelStage
+	27, // 7: flywheel.v1.UpdateModelResponse.model:type_name -> flywheel.v1.Model
+	27, // 8: flywheel.v1.GetModelLineageResponse.models:type_name -> flywheel.v1.Model
+	28, // 9: flywheel.v1.RecordEvaluationRequest.evaluation:type_name -> flywheel.v1.Evaluation
+	28, // 10: flywheel.v1.RecordEvaluationResponse.evaluation:type_name -> flywheel.v1.Evaluation
+	28, // 11: flywheel.v1.ListEvaluationsResponse.evaluations:type_name -> flywheel.v1.Evaluation
+	29, // 12: flywheel.v1.Definition.created_at:type_name -> google.protobuf.Timestamp
+	30, // 13: flywheel.v1.Definition.window:type_name -> google.protobuf.Duration
+	30, // 14: flywheel.v1.Definition.min_reject:type_name -> google.protobuf.Duration
+	30, // 15: flywheel.v1.Definition.fast_reject:type_name -> google.protobuf.Duration
+	15, // 16: flywheel.v1.Definition.weights:type_name -> flywheel.v1.RewardWeights
+	16, // 17: flywheel.v1.RewardWeights.retention_delays:type_name -> flywheel.v1.RetentionDelayWeight
+	17, // 18: flywheel.v1.RewardWeights.task_results:type_name -> flywheel.v1.TaskResultWeight
+	31, // 19: flywheel.v1.TaskResultWeight.result:type_name -> flywheel.v1.TaskResult
+	14, // 20: flywheel.v1.ListDefinitionsResponse.definitions:type_name -> flywheel.v1.Definition
+	14, // 21: flywheel.v1.CreateDefinitionRequest.definition:type_name -> flywheel.v1.Definition
+	14, // 22: flywheel.v1.CreateDefinitionResponse.definition:type_name -> flywheel.v1.Definition
+	29, // 23: flywheel.v1.CompareDefinitionsRequest.from:type_name -> google.protobuf.Timestamp
+	29, // 24: flywheel.v1.CompareDefinitionsRequest.to:type_name -> google.protobuf.Timestamp
+	32, // 25: flywheel.v1.CompareDefinitionsRequest.filters:type_name -> flywheel.v1.Filter
+	24, // 26: flywheel.v1.CompareDefinitionsResponse.overall:type_name -> flywheel.v1.DefinitionComparison
+	24, // 27: flywheel.v1.CompareDefinitionsResponse.models:type_name -> flywheel.v1.DefinitionComparison
+	25, // 28: flywheel.v1.DefinitionComparison.labels:type_name -> flywheel.v1.LabelPair
+	33, // 29: flywheel.v1.LabelPair.label_a:type_name -> flywheel.v1.Outcome
+	33, // 30: flywheel.v1.LabelPair.label_b:type_name -> flywheel.v1.Outcome
+	0,  // 31: flywheel.v1.ModelService.CreateModel:input_type -> flywheel.v1.CreateModelRequest
+	2,  // 32: flywheel.v1.ModelService.GetModel:input_type -> flywheel.v1.GetModelRequest
+	4,  // 33: flywheel.v1.ModelService.ListModels:input_type -> flywheel.v1.ListModelsRequest
+	6,  // 34: flywheel.v1.ModelService.UpdateModel:input_type -> flywheel.v1.UpdateModelRequest
+	8,  // 35: flywheel.v1.ModelService.GetModelLineage:input_type -> flywheel.v1.GetModelLineageRequest
+	10, // 36: flywheel.v1.ModelService.RecordEvaluation:input_type -> flywheel.v1.RecordEvaluationRequest
+	12, // 37: flywheel.v1.ModelService.ListEvaluations:input_type -> flywheel.v1.ListEvaluationsRequest
+	18, // 38: flywheel.v1.DefinitionService.ListDefinitions:input_type -> flywheel.v1.ListDefinitionsRequest
+	20, // 39: flywheel.v1.DefinitionService.CreateDefinition:input_type -> flywheel.v1.CreateDefinitionRequest
+	22, // 40: flywheel.v1.DefinitionService.CompareDefinitions:input_type -> flywheel.v1.CompareDefinitionsRequest
+	1,  // 41: flywheel.v1.ModelService.CreateModel:output_type -> flywheel.v1.CreateModelResponse
+	3,  // 42: flywheel.v1.ModelService.GetModel:output_type -> flywheel.v1.GetModelResponse
+	5,  // 43: flywheel.v1.ModelService.ListModels:output_type -> flywheel.v1.ListModelsResponse
+	7,  // 44: flywheel.v1.ModelService.UpdateModel:output_type -> flywheel.v1.UpdateModelResponse
+	9,  // 45: flywheel.v1.ModelService.GetModelLineage:output_type -> flywheel.v1.GetModelLineageResponse
+	11, // 46: flywheel.v1.ModelService.RecordEvaluation:output_type -> flywheel.v1.RecordEvaluationResponse
+	13, // 47: flywheel.v1.ModelService.ListEvaluations:output_type -> flywheel.v1.ListEvaluationsResponse
+	19, // 48: flywheel.v1.DefinitionService.ListDefinitions:output_type -> flywheel.v1.ListDefinitionsResponse
+	21, // 49: flywheel.v1.DefinitionService.CreateDefinition:output_type -> flywheel.v1.CreateDefinitionResponse
+	23, // 50: flywheel.v1.DefinitionService.CompareDefinitions:output_type -> flywheel.v1.CompareDefinitionsResponse
+	41, // [41:51] is the sub-list for method output_type
+	31, // [31:41] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_flywheel_v1_registry_proto_init() }
@@ -1696,19 +1982,21 @@ func file_flywheel_v1_registry_proto_init() {
 	if File_flywheel_v1_registry_proto != nil {
 		return
 	}
+	file_flywheel_v1_evaluation_proto_init()
 	file_flywheel_v1_event_proto_init()
 	file_flywheel_v1_feedback_proto_init()
 	file_flywheel_v1_model_proto_init()
 	file_flywheel_v1_registry_proto_msgTypes[4].OneofWrappers = []any{}
 	file_flywheel_v1_registry_proto_msgTypes[6].OneofWrappers = []any{}
-	file_flywheel_v1_registry_proto_msgTypes[20].OneofWrappers = []any{}
+	file_flywheel_v1_registry_proto_msgTypes[12].OneofWrappers = []any{}
+	file_flywheel_v1_registry_proto_msgTypes[24].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flywheel_v1_registry_proto_rawDesc), len(file_flywheel_v1_registry_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

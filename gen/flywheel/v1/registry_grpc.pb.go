@@ -21,11 +21,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ModelService_CreateModel_FullMethodName     = "/flywheel.v1.ModelService/CreateModel"
-	ModelService_GetModel_FullMethodName        = "/flywheel.v1.ModelService/GetModel"
-	ModelService_ListModels_FullMethodName      = "/flywheel.v1.ModelService/ListModels"
-	ModelService_UpdateModel_FullMethodName     = "/flywheel.v1.ModelService/UpdateModel"
-	ModelService_GetModelLineage_FullMethodName = "/flywheel.v1.ModelService/GetModelLineage"
+	ModelService_CreateModel_FullMethodName      = "/flywheel.v1.ModelService/CreateModel"
+	ModelService_GetModel_FullMethodName         = "/flywheel.v1.ModelService/GetModel"
+	ModelService_ListModels_FullMethodName       = "/flywheel.v1.ModelService/ListModels"
+	ModelService_UpdateModel_FullMethodName      = "/flywheel.v1.ModelService/UpdateModel"
+	ModelService_GetModelLineage_FullMethodName  = "/flywheel.v1.ModelService/GetModelLineage"
+	ModelService_RecordEvaluation_FullMethodName = "/flywheel.v1.ModelService/RecordEvaluation"
+	ModelService_ListEvaluations_FullMethodName  = "/flywheel.v1.ModelService/ListEvaluations"
 )
 
 // ModelServiceClient is the client API for ModelService service.
@@ -50,6 +52,12 @@ type ModelServiceClient interface {
 	UpdateModel(ctx context.Context, in *UpdateModelRequest, opts ...grpc.CallOption) (*UpdateModelResponse, error)
 	// GetModelLineage returns what a model was made from. Errors: NOT_FOUND.
 	GetModelLineage(ctx context.Context, in *GetModelLineageRequest, opts ...grpc.CallOption) (*GetModelLineageResponse, error)
+	// RecordEvaluation stores how well a model predicts. Errors: NOT_FOUND when the model
+	// is not registered.
+	RecordEvaluation(ctx context.Context, in *RecordEvaluationRequest, opts ...grpc.CallOption) (*RecordEvaluationResponse, error)
+	// ListEvaluations returns evaluations in the order of the models' names, the newest of
+	// each model first.
+	ListEvaluations(ctx context.Context, in *ListEvaluationsRequest, opts ...grpc.CallOption) (*ListEvaluationsResponse, error)
 }
 
 type modelServiceClient struct {
@@ -110,6 +118,26 @@ func (c *modelServiceClient) GetModelLineage(ctx context.Context, in *GetModelLi
 	return out, nil
 }
 
+func (c *modelServiceClient) RecordEvaluation(ctx context.Context, in *RecordEvaluationRequest, opts ...grpc.CallOption) (*RecordEvaluationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecordEvaluationResponse)
+	err := c.cc.Invoke(ctx, ModelService_RecordEvaluation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) ListEvaluations(ctx context.Context, in *ListEvaluationsRequest, opts ...grpc.CallOption) (*ListEvaluationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEvaluationsResponse)
+	err := c.cc.Invoke(ctx, ModelService_ListEvaluations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ModelServiceServer is the server API for ModelService service.
 // All implementations must embed UnimplementedModelServiceServer
 // for forward compatibility.
@@ -132,6 +160,12 @@ type ModelServiceServer interface {
 	UpdateModel(context.Context, *UpdateModelRequest) (*UpdateModelResponse, error)
 	// GetModelLineage returns what a model was made from. Errors: NOT_FOUND.
 	GetModelLineage(context.Context, *GetModelLineageRequest) (*GetModelLineageResponse, error)
+	// RecordEvaluation stores how well a model predicts. Errors: NOT_FOUND when the model
+	// is not registered.
+	RecordEvaluation(context.Context, *RecordEvaluationRequest) (*RecordEvaluationResponse, error)
+	// ListEvaluations returns evaluations in the order of the models' names, the newest of
+	// each model first.
+	ListEvaluations(context.Context, *ListEvaluationsRequest) (*ListEvaluationsResponse, error)
 	mustEmbedUnimplementedModelServiceServer()
 }
 
@@ -156,6 +190,12 @@ func (UnimplementedModelServiceServer) UpdateModel(context.Context, *UpdateModel
 }
 func (UnimplementedModelServiceServer) GetModelLineage(context.Context, *GetModelLineageRequest) (*GetModelLineageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetModelLineage not implemented")
+}
+func (UnimplementedModelServiceServer) RecordEvaluation(context.Context, *RecordEvaluationRequest) (*RecordEvaluationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordEvaluation not implemented")
+}
+func (UnimplementedModelServiceServer) ListEvaluations(context.Context, *ListEvaluationsRequest) (*ListEvaluationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEvaluations not implemented")
 }
 func (UnimplementedModelServiceServer) mustEmbedUnimplementedModelServiceServer() {}
 func (UnimplementedModelServiceServer) testEmbeddedByValue()                      {}
@@ -268,6 +308,42 @@ func _ModelService_GetModelLineage_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ModelService_RecordEvaluation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordEvaluationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).RecordEvaluation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_RecordEvaluation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).RecordEvaluation(ctx, req.(*RecordEvaluationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_ListEvaluations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEvaluationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).ListEvaluations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_ListEvaluations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).ListEvaluations(ctx, req.(*ListEvaluationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ModelService_ServiceDesc is the grpc.ServiceDesc for ModelService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -294,6 +370,14 @@ var ModelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetModelLineage",
 			Handler:    _ModelService_GetModelLineage_Handler,
+		},
+		{
+			MethodName: "RecordEvaluation",
+			Handler:    _ModelService_RecordEvaluation_Handler,
+		},
+		{
+			MethodName: "ListEvaluations",
+			Handler:    _ModelService_ListEvaluations_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
