@@ -31,6 +31,7 @@ type cli struct {
 	Rates      ratesCmd      `cmd:"" help:"Show acceptance, hide and other rates."`
 	Model      modelCmd      `cmd:"" help:"Register models: where they come from and how far they are."`
 	Definition definitionCmd `cmd:"" help:"List, add and compare the definitions of labels and rewards."`
+	Eval       evalCmd       `cmd:"" help:"Compare a model's predictions with the held-out part of a training set, and store how good they are."`
 	Version    versionCmd    `cmd:"" help:"Show the version."`
 }
 
