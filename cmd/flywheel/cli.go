@@ -36,6 +36,7 @@ type cli struct {
 	Version     versionCmd     `cmd:"" help:"Show the version."`
 	Predict     predictCmd     `cmd:"" help:"Write what one of the replay's models predicts for the rows of a training set."`
 	Compare     compareCmd     `cmd:"" help:"Compare a candidate with a baseline, by the users that were dealt to each."`
+	Eval        evalCmd        `cmd:"" help:"Compare a model's predictions with the held-out part of a training set, and store how good they are."`
 }
 
 // command is what every subcommand implements.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"google.golang.org/grpc"
@@ -13,7 +14,7 @@ import (
 type modelCmd struct {
 	Create  modelCreateCmd  `cmd:"" help:"Register a model."`
 	List    modelListCmd    `cmd:"" help:"List the models that are registered."`
-	Show    modelShowCmd    `cmd:"" help:"Show a model."`
+	Show    modelShowCmd    `cmd:"" help:"Show a model and its newest evaluations."`
 	Set     modelSetCmd     `cmd:"" help:"Change what is said about a model."`
 	Lineage modelLineageCmd `cmd:"" help:"Show a model, its parent and so on up to the first, with their training sets."`
 }
@@ -94,7 +95,7 @@ type modelShowCmd struct {
 	modelSettings
 }
 
-// Run shows a model.
+// Run shows a model and its newest evaluations.
 func (c *modelShowCmd) Run(ctx context.Context, env environment) error {
 	resp, err := ask(ctx, c.feedbackSettings, func(ctx context.Context, conn *grpc.ClientConn) (*flywheelv1.GetModelResponse, error) {
 		return flywheelv1.NewModelServiceClient(conn).GetModel(ctx, &flywheelv1.GetModelRequest{Model: c.Model})
@@ -102,7 +103,11 @@ func (c *modelShowCmd) Run(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
-	return c.write(env.stdout, resp, resp.GetModel())
+	if err := c.write(env.stdout, resp, resp.GetModel()); err != nil || c.Format == "json" || len(resp.GetEvaluations()) == 0 {
+		return err
+	}
+	fmt.Fprintln(env.stdout)
+	return writeEvaluations(env.stdout, resp.GetEvaluations())
 }
 
 type modelSetCmd struct {

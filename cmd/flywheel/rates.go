@@ -99,12 +99,11 @@ func (c *ratesCmd) Run(ctx context.Context, env environment) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	client := flywheelv1.NewFeedbackServiceClient(conn)
 	if !c.Watch {
-		return c.show(ctx, client, query, env.stdout, "")
+		return c.show(ctx, conn, query, env.stdout, "")
 	}
 	for ctx.Err() == nil {
-		if err := c.show(ctx, client, query, env.stdout, clearScreen); err != nil && ctx.Err() == nil {
+		if err := c.show(ctx, conn, query, env.stdout, clearScreen); err != nil && ctx.Err() == nil {
 			return err
 		}
 		select {
@@ -115,10 +114,15 @@ func (c *ratesCmd) Run(ctx context.Context, env environment) error {
 	return nil
 }
 
-func (c *ratesCmd) show(ctx context.Context, client flywheelv1.FeedbackServiceClient, query *ratesQuery, w io.Writer, before string) error {
-	found, err := query.ask(ctx, c.feedbackSettings, client, c.window())
+func (c *ratesCmd) show(ctx context.Context, conn *grpc.ClientConn, query *ratesQuery, w io.Writer, before string) error {
+	found, err := query.ask(ctx, c.feedbackSettings, flywheelv1.NewFeedbackServiceClient(conn), c.window())
 	if err != nil {
 		return err
+	}
+	if c.Format == "table" {
+		if found.evaluations, err = newestEvaluations(ctx, c.feedbackSettings, conn, found.models); err != nil {
+			return err
+		}
 	}
 	if _, err := io.WriteString(w, before); err != nil {
 		return fmt.Errorf("write rates: %w", err)
@@ -191,10 +195,12 @@ type ratesQuery struct {
 	every   time.Duration
 }
 
-// foundRates are rows, and those of their models that are registered.
+// foundRates are rows, those of their models that are registered and, for a table, the
+// newest evaluations of these.
 type foundRates struct {
-	rows   []*flywheelv1.RatesRow
-	models map[string]*flywheelv1.Model
+	rows        []*flywheelv1.RatesRow
+	models      map[string]*flywheelv1.Model
+	evaluations map[string]*flywheelv1.Evaluation
 }
 
 // ask gets the rates of a time range.
@@ -206,12 +212,12 @@ func (q *ratesQuery) ask(ctx context.Context, s feedbackSettings, client flywhee
 		resp, err := client.GetRates(ctx, &flywheelv1.GetRatesRequest{
 			From: from, To: to, GroupBy: q.groupBy, Filters: q.filters, ModelStages: q.stages,
 		})
-		return foundRates{resp.GetRows(), resp.GetModels()}, askError(s, err)
+		return foundRates{rows: resp.GetRows(), models: resp.GetModels()}, askError(s, err)
 	}
 	resp, err := client.GetRatesOverTime(ctx, &flywheelv1.GetRatesOverTimeRequest{
 		From: from, To: to, GroupBy: q.groupBy, Filters: q.filters, ModelStages: q.stages, BucketWidth: durationpb.New(q.every),
 	})
-	return foundRates{resp.GetRows(), resp.GetModels()}, askError(s, err)
+	return foundRates{rows: resp.GetRows(), models: resp.GetModels()}, askError(s, err)
 }
 
 // askError says what the service said, with every field that was wrong.

@@ -104,6 +104,10 @@ func writeRatesTable(w io.Writer, query *ratesQuery, found foundRates) error {
 	if registered {
 		header = append(header, "stage", "parent", "training_set")
 	}
+	evaluated := registered && len(found.evaluations) > 0
+	if evaluated {
+		header = append(header, "exact")
+	}
 	header = append(header, "opportunities", "shown")
 	for _, column := range rateColumns()[1:] {
 		header = append(header, column.name)
@@ -114,6 +118,9 @@ func writeRatesTable(w io.Writer, query *ratesQuery, found foundRates) error {
 		if registered {
 			m := found.models[group[modelAt]]
 			group = append(slices.Clip(group), stageName(m.GetStage()), m.GetParent(), m.GetTrainingSetId())
+		}
+		if evaluated {
+			group = append(group, exactText(found.evaluations[row.GetGroup()[modelAt]]))
 		}
 		writeRatesRow(out, timed, group, row)
 	}
