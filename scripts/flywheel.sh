@@ -37,7 +37,7 @@ done
 
 step "5. How right they were"
 for model in "$baseline" "$candidate"; do
-  ./bin/flywheel eval --training-set "$set" --predictions "$work/$model.jsonl" --model "$model"
+  ./bin/flywheel eval --data-dir "$data" --training-set "$set" --predictions "$work/$model.jsonl" --model "$model"
 done
 
 step "6. The other half of the files is retyped: users are dealt to baseline and candidate"
