@@ -22,7 +22,7 @@ import (
 type evalCmd struct {
 	feedbackSettings
 	TrainingSet string `required:"" placeholder:"DIR|ID" help:"Training set of format supervised or next_edit: a folder that holds its manifest.json, or its id."`
-	Predictions string `required:"" type:"existingfile" placeholder:"FILE" help:"What the model predicts, as JSON lines: interaction_id, prediction."`
+	Predictions string `required:"" type:"path" placeholder:"FILE" help:"What the model predicts, as JSON lines: interaction_id, prediction."`
 	Model       string `required:"" placeholder:"NAME" help:"The model, which is registered."`
 	Split       string `default:"test" help:"Part of the training set that was held out."`
 	Format      string `enum:"table,json" default:"table" help:"Form of the output (${enum})."`
@@ -75,7 +75,6 @@ func (c *evalCmd) evaluate(ctx context.Context, env environment) (_ *flywheelv1.
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, set.Close()) }()
 	if id == "" {
 		if id, err = trainingSetID(ctx, folder, set); err != nil {
 			return nil, err
@@ -125,7 +124,7 @@ func (c *evalCmd) download(ctx context.Context, env environment, folder string) 
 
 // trainingSetID is the id of a training set in a folder. A copy that lost it is known by
 // its fingerprint.
-func trainingSetID(ctx context.Context, folder string, set *evaluation.Set) (string, error) {
+func trainingSetID(ctx context.Context, folder string, set evaluation.Set) (string, error) {
 	sink, err := files.NewFolder(folder)
 	if err != nil {
 		return "", err

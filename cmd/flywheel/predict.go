@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 	"io"
 	"os"
 	"slices"
@@ -41,7 +42,7 @@ func (s candidateSettings) apply(cfg *replay.Config) (err error) {
 // lessons reads what a candidate learns. Of a suggestion that was taken in part the line
 // goes on in a way that the row does not hold.
 func lessons(folder string) ([]predict.Lesson, error) {
-	set, err := rows.Open(folder)
+	set, err := rows.Open(folder, flywheelv1.TrainingFormat_TRAINING_FORMAT_SUPERVISED)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +70,7 @@ type predictCmd struct {
 
 // Run writes one line per row of the split.
 func (c *predictCmd) Run(ctx context.Context, env environment) (err error) {
-	set, err := rows.Open(c.TrainingSet)
+	set, err := rows.Open(c.TrainingSet, flywheelv1.TrainingFormat_TRAINING_FORMAT_SUPERVISED)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -19,7 +18,7 @@ import (
 
 // Evaluate compares predictions with the rows of a split, which are streamed. Model,
 // training set and time of the result are the caller's to set.
-func Evaluate(ctx context.Context, set *Set, split string, predictions Predictions) (*flywheelv1.Evaluation, error) {
+func Evaluate(ctx context.Context, set Set, split string, predictions Predictions) (*flywheelv1.Evaluation, error) {
 	var total scores
 	languages := map[string]*scores{}
 	known := map[uuid.UUID]bool{}
@@ -30,7 +29,7 @@ func Evaluate(ctx context.Context, set *Set, split string, predictions Predictio
 		of := languages[row.language]
 		if of == nil {
 			of = new(scores)
-			languages[strings.Clone(row.language)] = of // the row's is valid until the next
+			languages[row.language] = of
 		}
 		text, there := predictions[row.interaction]
 		if !there {

@@ -106,17 +106,12 @@ func only(kind files.Kind, c files.Column) files.Column {
 	}
 }
 
-func open(t *testing.T, folder string) *evaluation.Set {
+func open(t *testing.T, folder string) evaluation.Set {
 	t.Helper()
 	set, err := evaluation.Open(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := set.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	return set
 }
 

@@ -1,5 +1,5 @@
-// Package rows reads supervised training sets back from the folders that package files
-// wrote them to.
+// Package rows reads training sets back from the folders that package files wrote them
+// to.
 package rows
 
 import (
@@ -20,10 +20,12 @@ import (
 	"github.com/yirifi/flywheel/trainset/formats"
 )
 
-// Row is a row of a supervised training set. Its fields are the columns of that name.
+// Row is a row of a training set. Its fields are the columns of that name, empty where
+// the format has none.
 type Row struct {
 	Prompt        string `json:"prompt" parquet:"prompt,optional"`
 	Completion    string `json:"completion" parquet:"completion,optional"`
+	Output        string `json:"output" parquet:"output,optional"`
 	InteractionID string `json:"interaction_id" parquet:"interaction_id,optional"`
 	Language      string `json:"language" parquet:"language,optional"`
 	Outcome       string `json:"outcome" parquet:"outcome,optional"`
@@ -33,11 +35,11 @@ type Row struct {
 type Set struct {
 	folder   string
 	manifest files.Manifest
+	format   flywheelv1.TrainingFormat
 }
 
-// Open reads the manifest of a training set. A set of another format than supervised is
-// refused.
-func Open(folder string) (*Set, error) {
+// Open reads the manifest of a training set, which has to have one of the formats.
+func Open(folder string, of ...flywheelv1.TrainingFormat) (*Set, error) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return nil, fmt.Errorf("open training set: %w", err)
@@ -54,13 +56,22 @@ func Open(folder string) (*Set, error) {
 	if err := json.Unmarshal(data, &s.manifest); err != nil {
 		return nil, fmt.Errorf("read %s of training set %s: %w", files.ManifestFile, folder, err)
 	}
-	want, found := names(formats.Schema(flywheelv1.TrainingFormat_TRAINING_FORMAT_SUPERVISED)), names(s.manifest.Schema)
-	if !slices.Equal(found, want) {
-		return nil, fmt.Errorf("training set %s has the columns %s: one of the format supervised is needed, with %s",
-			folder, strings.Join(found, ", "), strings.Join(want, ", "))
+	found := names(s.manifest.Schema)
+	var wanted []string
+	for _, s.format = range of {
+		if slices.Equal(found, names(formats.Schema(s.format))) {
+			return s, nil
+		}
+		wanted = append(wanted, strings.ToLower(strings.TrimPrefix(s.format.String(), "TRAINING_FORMAT_")))
 	}
-	return s, nil
+	return nil, fmt.Errorf("training set %s has the columns %s: one of the format %s is needed", folder, strings.Join(found, ", "), strings.Join(wanted, " or "))
 }
+
+// Format is the one of the formats that the set has.
+func (s *Set) Format() flywheelv1.TrainingFormat { return s.format }
+
+// Fingerprint identifies what the set was made from, and how.
+func (s *Set) Fingerprint() string { return s.manifest.Fingerprint }
 
 func names(schema files.Schema) []string {
 	var all []string

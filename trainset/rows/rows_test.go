@@ -61,7 +61,7 @@ func export(t *testing.T, format files.Format, compression files.Compression, al
 
 func read(t *testing.T, folder, split string) (found []rows.Row, err error) {
 	t.Helper()
-	set, err := rows.Open(folder)
+	set, err := rows.Open(folder, supervised)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestRowsComeBack(t *testing.T) {
 func TestReadingStopsWhenToldTo(t *testing.T) {
 	t.Parallel()
 	for _, format := range []files.Format{files.JSONL, files.Parquet} {
-		set, err := rows.Open(export(t, format, "", some(1500)))
+		set, err := rows.Open(export(t, format, "", some(1500)), supervised)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +173,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := rows.Open(c.folder); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := rows.Open(c.folder, supervised); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}
 		})
