@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -19,6 +21,7 @@ import (
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 	"github.com/yirifi/flywheel/trainset"
 	"github.com/yirifi/flywheel/trainset/files"
+	"github.com/yirifi/flywheel/trainset/rows"
 )
 
 func quiet(t testing.TB) *slog.Logger {
@@ -159,6 +162,47 @@ func TestDownload(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, want, got)
+}
+
+// TestEncodings writes a training set in every encoding, and reads the same rows back:
+// Parquet, which ClickHouse encodes, has what we encode as JSON.
+func TestEncodings(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	s.fill(1400)
+	s.exec(`ALTER TABLE content UPDATE output = concat(output, ' "é" \\ \t\n  ', char(0), '✓') WHERE 1 SETTINGS mutations_sync = 2`)
+	set, _ := s.made(&flywheelv1.CreateTrainingSetRequest{Format: supervised, Split: &flywheelv1.Split{Test: 3000}})
+	var want []rows.Row
+	for _, encoding := range []string{"FILE_ENCODING_JSONL", "FILE_ENCODING_JSONL_GZIP", "FILE_ENCODING_JSONL_ZSTD", "FILE_ENCODING_PARQUET"} {
+		dir := t.TempDir()
+		folder, err := files.NewFolder(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &trainset.Download{TrainingSetID: set.GetTrainingSetId(), Encoding: encoding, ShardBytes: 100_000}
+		if err := d.Run(t.Context(), s, folder, func(uint64, uint64) {}); err != nil {
+			t.Fatal(err)
+		}
+		found, err := rows.Open(dir, supervised)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []rows.Row
+		for _, split := range []string{"train", "test"} {
+			for row, err := range found.Rows(split) {
+				if err != nil {
+					t.Fatalf("%s: %v", encoding, err)
+				}
+				got = append(got, row)
+			}
+		}
+		if want == nil {
+			want = got
+		}
+		if diff := cmp.Diff(want, got); diff != "" || len(got) != 980 || !slices.ContainsFunc(got, func(r rows.Row) bool { return strings.Contains(r.Completion, "é") }) {
+			t.Errorf("%s: %d rows (-JSONL +got)\n%.2000s", encoding, len(got), diff)
+		}
+	}
 }
 
 // TestLateEvents changes and adds interactions after a training set was made: it stays
