@@ -22,7 +22,7 @@ import (
 type evalCmd struct {
 	feedbackSettings
 	TrainingSet string `required:"" placeholder:"DIR|ID" help:"Training set of format supervised or next_edit: a folder that holds its manifest.json, or its id."`
-	Predictions string `required:"" type:"existingfile" placeholder:"FILE" help:"What the model predicts, as JSON lines: interaction_id, prediction."`
+	Predictions string `required:"" type:"path" placeholder:"FILE" help:"What the model predicts, as JSON lines: interaction_id, prediction."`
 	Model       string `required:"" placeholder:"NAME" help:"The model, which is registered."`
 	Split       string `default:"test" help:"Part of the training set that was held out."`
 	Format      string `enum:"table,json" default:"table" help:"Form of the output (${enum})."`
