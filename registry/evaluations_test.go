@@ -3,6 +3,7 @@ package registry_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +129,7 @@ func TestListEvaluations(t *testing.T) {
 			break
 		}
 	}
-	if want := append(all[:9:9], all[12:21]...); !cmp.Equal(paged, want) {
+	if want := slices.Concat(all[:9], all[12:21]); !cmp.Equal(paged, want) {
 		t.Errorf("pages %v, want %v", paged, want)
 	}
 	shown, err := s.GetModel(t.Context(), &flywheelv1.GetModelRequest{Model: "b"})

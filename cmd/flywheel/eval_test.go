@@ -112,7 +112,7 @@ func TestEval(t *testing.T) {
 		"LANGUAGE ROWS MISSING EXACT EDIT_SIMILARITY PREFIX COMMON_PREFIX CHARS",
 		// Wilson of 2 of 4 and of 1 of 2; edit similarities 1, 0.6, 1 and 0.
 		"(all) 4 1 50.00% (15.00-85.00%) 65.00% (", "go 2 0 50.00% (9.45-90.55%) 80.00% (40.80-100.00%)", "python 2 1 50.00%",
-		"1 predictions are of interactions that the split test does not have")
+		"Predictions of interactions that the split test does not have: 1.")
 	want(fw("model", "show", "ngram-6@1"), "EVALUATED TRAINING_SET SPLIT ROWS MISSING EXACT", "test 4 1 50.00% (15.00-85.00%)", "test 4 3 0.00%")
 	var shown struct {
 		Evaluations []struct {

@@ -53,7 +53,7 @@ func writeScores(w io.Writer, e *flywheelv1.Evaluation) error {
 	if e.GetUnknown() == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "%d predictions are of interactions that the split %s does not have: they count nowhere.\n", e.GetUnknown(), e.GetSplit())
+	_, err := fmt.Fprintf(w, "Predictions of interactions that the split %s does not have: %d. They count nowhere.\n", e.GetSplit(), e.GetUnknown())
 	return err
 }
 

@@ -21,11 +21,10 @@ func ReadPredictions(r io.Reader) (Predictions, error) {
 	lines := map[uuid.UUID]int{}
 	in := bufio.NewReader(r)
 	for number := 1; ; number++ {
-		line, err := in.ReadBytes('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("line %d: %w", number, err)
+		line, end := in.ReadBytes('\n')
+		if end != nil && !errors.Is(end, io.EOF) {
+			return nil, fmt.Errorf("line %d: %w", number, end)
 		}
-		last := err != nil
 		if len(bytes.TrimSpace(line)) > 0 {
 			id, text, err := parsePrediction(line)
 			if err != nil {
@@ -36,7 +35,7 @@ func ReadPredictions(r io.Reader) (Predictions, error) {
 			}
 			found[id], lines[id] = text, number
 		}
-		if last {
+		if errors.Is(end, io.EOF) {
 			return found, nil
 		}
 	}
