@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -24,12 +25,14 @@ const (
 	copyAhead = 2
 )
 
-// parquetSettings make ClickHouse write one row group, as we would.
+// parquetSettings make ClickHouse write one row group, without the Bloom filters that only
+// searching needs.
 var parquetSettings = map[string]string{
 	"output_format_parquet_row_group_size":       "1000000000",
 	"output_format_parquet_row_group_size_bytes": "1000000000000",
 	"output_format_parquet_compression_method":   "zstd",
 	"output_format_parquet_string_as_string":     "1",
+	"output_format_parquet_write_bloom_filter":   "0",
 	"compile_expressions":                        "0",
 }
 
@@ -64,32 +67,41 @@ func (c *copier) copySplit(ctx context.Context, set *set, p *plan, w *files.Writ
 		}
 	}()
 	var ahead []*encodedShard
-	for cursor, more := at.Cursor, true; more || len(ahead) > 0; {
-		if more && len(ahead) < copyAhead {
-			after, err := afterCursor(cursor)
+	from, more := at.Cursor, true
+	begin := func() error {
+		for more && len(ahead) < copyAhead {
+			next, err := c.shard(ctx, set.table, split, from, rows)
 			if err != nil {
 				return err
 			}
-			tail := fmt.Sprintf(" FROM %s WHERE row_split = '%s'%s ORDER BY row_split, row_at, row_id LIMIT %d", set.table, split, after, rows)
-			next, err := c.shard(ctx, tail)
-			if err != nil {
-				return err
+			if more = next.Rows > 0; !more {
+				return nil
 			}
-			if more = next.Rows > 0; more {
-				cursor = next.Cursor
-				ahead = append(ahead, next)
-				encoding.Go(func() error {
-					defer close(next.done)
-					return c.formatter.Write(ctx, &next.file, "SELECT "+strings.Join(columns, ", ")+tail+" FORMAT Parquet", parquetSettings)
-				})
-			}
-			continue
+			from = next.Cursor
+			ahead = append(ahead, next)
+			encoding.Go(func() error {
+				defer close(next.done)
+				return c.formatter.Write(ctx, &next.file, "SELECT "+strings.Join(columns, ", ")+next.query+" ORDER BY row_split, row_at, row_id FORMAT Parquet", parquetSettings)
+			})
+		}
+		return nil
+	}
+	for {
+		if err := begin(); err != nil {
+			return err
+		}
+		if len(ahead) == 0 {
+			return nil
 		}
 		next := ahead[0]
-		ahead = ahead[1:]
 		<-next.done
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		// While this one is sent the next ones are encoded.
+		ahead = ahead[1:]
+		if err := begin(); err != nil {
+			return err
 		}
 		out.done += uint64(next.Rows)
 		next.Encode = func(w io.Writer) error {
@@ -100,14 +112,14 @@ func (c *copier) copySplit(ctx context.Context, set *set, p *plan, w *files.Writ
 			return err
 		}
 	}
-	return nil
 }
 
 // encodedShard is a file that ClickHouse encodes; done is closed when it is whole.
 type encodedShard struct {
 	files.Encoded
-	file bytes.Buffer
-	done chan struct{}
+	query string // FROM … WHERE …
+	file  bytes.Buffer
+	done  chan struct{}
 }
 
 // shardRows is how many rows a file has.
@@ -126,24 +138,47 @@ func (c *copier) shardRows(ctx context.Context, set *set, split string) (int64, 
 	return max(1, min(copyRows, most*int64(rows)/max(1, int64(size)))), nil
 }
 
-// shard is what is known of the next file's rows.
-func (c *copier) shard(ctx context.Context, tail string) (*encodedShard, error) {
+// shard is what is known of the next file's rows: about so many, and all that have the
+// same time as one of them. None are left when it has none. Its cursor is the time, in
+// Unix milliseconds, from which on rows are in the file after it.
+func (c *copier) shard(ctx context.Context, table, split, from string, rows int64) (*encodedShard, error) {
+	where := " FROM " + table + " WHERE row_split = '" + split + "'"
+	if from != "" {
+		ms, err := strconv.ParseInt(from, 10, 64)
+		if err != nil {
+			return nil, errBadCursor
+		}
+		where += fmt.Sprintf(" AND row_at >= fromUnixTimestamp64Milli(%d, 'UTC')", ms)
+	}
+	var end []int64
+	err := c.db.Conn().QueryRow(ctx, fmt.Sprintf("SELECT groupArray(toUnixTimestamp64Milli(row_at)) FROM (SELECT row_at%s ORDER BY row_split, row_at LIMIT 1 OFFSET %d)", where, rows)).Scan(&end)
+	if err != nil {
+		return nil, fmt.Errorf("find end of file: %w", err)
+	}
+	if len(end) == 0 {
+		return c.countShard(ctx, where)
+	}
+	next, err := c.countShard(ctx, where+fmt.Sprintf(" AND row_at < fromUnixTimestamp64Milli(%d, 'UTC')", end[0]))
+	if err == nil && next.Rows == 0 { // more rows than that have the same time
+		next, err = c.countShard(ctx, where+fmt.Sprintf(" AND row_at <= fromUnixTimestamp64Milli(%d, 'UTC')", end[0]))
+	}
+	return next, err
+}
+
+// countShard counts the rows of a file.
+func (c *copier) countShard(ctx context.Context, where string) (*encodedShard, error) {
+	next := &encodedShard{query: where, done: make(chan struct{})}
 	var rows, size uint64
-	var ms int64
-	var id string
+	var last int64
 	var labels []string
 	var counts []uint64
 	err := c.db.Conn().QueryRow(ctx, `
-		SELECT count(), sum(row_bytes), toUnixTimestamp64Milli(max(row_at)), toString(tupleElement(max((row_at, row_id)), 2)),
-			tupleElement(sumMap([toString(row_label)], [toUInt64(1)]) AS labels, 1), tupleElement(labels, 2)
-		FROM (SELECT row_at, row_id, row_label, row_bytes`+tail+")").Scan(&rows, &size, &ms, &id, &labels, &counts)
+		SELECT count(), sum(row_bytes), toUnixTimestamp64Milli(max(row_at)), tupleElement(sumMap([toString(row_label)], [toUInt64(1)]) AS labels, 1), tupleElement(labels, 2)`+where).
+		Scan(&rows, &size, &last, &labels, &counts)
 	if err != nil {
 		return nil, fmt.Errorf("count rows: %w", err)
 	}
-	next := &encodedShard{
-		Encoded: files.Encoded{Rows: int64(rows), NumBytes: int64(size), Cursor: cursorOf(ms, id), Labels: map[string]int64{}},
-		done:    make(chan struct{}),
-	}
+	next.Encoded = files.Encoded{Rows: int64(rows), NumBytes: int64(size), Cursor: strconv.FormatInt(last+1, 10), Labels: map[string]int64{}}
 	for i, label := range labels {
 		next.Labels[label] = int64(counts[i])
 	}
