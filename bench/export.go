@@ -89,7 +89,7 @@ func measureExport(ctx context.Context, o options) (err error) {
 // startExport starts the engine and the service, and stores signals.
 func startExport(ctx context.Context, o options, dir string) (s *system, err error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s = &system{}
+	s = &system{parquet: filepath.Join(dir, "direct.parquet")}
 	if s.engine, err = engine.Start(ctx, engine.Config{DataDir: filepath.Join(dir, "clickhouse")}, log); err != nil {
 		return nil, err
 	}
@@ -144,12 +144,12 @@ func columns() string {
 
 // writeDirectly lets ClickHouse write the columns of the rows of a training set.
 func (s *system) writeDirectly(ctx context.Context, table string, settings ...string) (time.Duration, error) {
-	return s.timed(ctx, fmt.Sprintf("INSERT INTO FUNCTION file('direct.parquet', 'Parquet') SELECT %s FROM %s)", columns(), table), settings...)
+	return s.timed(ctx, fmt.Sprintf("INSERT INTO FUNCTION file('%s', 'Parquet') SELECT %s FROM %s)", s.parquet, columns(), table), settings...)
 }
 
 // fromTheView lets ClickHouse write the columns of the signals as it computes them.
 func (s *system) fromTheView(ctx context.Context) (time.Duration, error) {
-	return s.timed(ctx, "INSERT INTO FUNCTION file('view.parquet', 'Parquet') SELECT "+columns()+" FROM training_signals WHERE definition = 1 AND tenant = 'default' AND shown)")
+	return s.timed(ctx, "INSERT INTO FUNCTION file('"+s.parquet+"', 'Parquet') SELECT "+columns()+" FROM training_signals WHERE definition = 1 AND tenant = 'default' AND shown)")
 }
 
 func (s *system) timed(ctx context.Context, statement string, settings ...string) (time.Duration, error) {

@@ -40,6 +40,8 @@ type system struct {
 	collector string
 	feedback  string
 	processes []process
+	// parquet is the file that ClickHouse writes, to compare with.
+	parquet string
 }
 
 func startSystem(ctx context.Context, layout, binary, dir string, log *slog.Logger) (*system, error) {
