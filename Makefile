@@ -40,6 +40,10 @@ test: engine ## Run all tests
 test-race: engine ## Run all tests under the race detector
 	go test -race ./...
 
+.PHONY: test-interop
+test-interop: ## Load training sets with the trainers' own libraries (sets up a Python environment)
+	./scripts/interop.sh
+
 .PHONY: check-client
 check-client: build engine ## Call the services with a generic gRPC client
 	./scripts/generic-client.sh

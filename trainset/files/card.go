@@ -125,9 +125,7 @@ func (m *Manifest) dtype(f *Field) []*yaml.Node {
 	case Timestamp:
 		return []*yaml.Node{scalar("dtype"), scalar("timestamp[us, tz=UTC]")}
 	case JSON:
-		if m.Format == Parquet {
-			return []*yaml.Node{scalar("dtype"), scalar("string")}
-		}
+		// In Parquet it is text, which the library then parses.
 		return []*yaml.Node{scalar("dtype"), scalar("json")} // since datasets 4.7
 	default: // string, bool, int64, float64
 		return []*yaml.Node{scalar("dtype"), scalar(string(f.Kind))}
