@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Writes a training set of every format in every encoding, and loads each with the
-# libraries that trainers use. Folders of real exports can be given too.
+# Writes a training set of every format in every encoding, and some that the service
+# made, and loads each with the libraries that trainers use. Folders of other exports can
+# be given too.
 set -euo pipefail
 folders=()
 for folder in "$@"; do folders+=("$(realpath "$folder")"); done
@@ -18,5 +19,5 @@ fi
 
 sets=$(mktemp -d)
 trap 'rm -rf "$sets"' EXIT
-FLYWHEEL_INTEROP_DIR=$sets go test -count=1 -run '^TestInterop$' ./trainset/formats > /dev/null
+FLYWHEEL_INTEROP_DIR=$sets go test -count=1 -run '^TestInterop$' ./trainset ./trainset/formats > /dev/null
 TRANSFORMERS_VERBOSITY=error HF_HOME=$sets/cache "$environment/bin/python" "$here/check.py" "$sets" ${folders[@]+"${folders[@]}"}

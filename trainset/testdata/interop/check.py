@@ -303,7 +303,7 @@ def main(arguments):
             failed = True
             print(f"FAIL {folder.name}: {type(e).__name__}: {e}", flush=True)
             continue
-        same[folder.name.rsplit("-", 1)[0].removesuffix("-jsonl")][folder.name] = sum
+        same[folder.parent, folder.name.rsplit("-", 1)[0].removesuffix("-jsonl")][folder.name] = sum
         print(f"ok   {folder.name}: {name}, {sum[:16]}", flush=True)
     for group in same.values():
         if len(set(group.values())) > 1:
