@@ -14,7 +14,7 @@ step() { printf '\n== %s\n' "$*"; }
 step "1. Half of the files are retyped with the models that there are"
 # Two days ago, so that no virtual time is shared with step 6.
 begin=$(date -u -d '2 days ago' +%FT%TZ 2>/dev/null || date -u -v-2d +%FT%TZ)
-./bin/flywheel replay --data-dir "$data" --part 1/2 --interactions "${INTERACTIONS:-200000}" --users "${USERS:-1000}" \
+./bin/flywheel replay --data-dir "$data" --part 1/2 --interactions "${INTERACTIONS:-200000}" --users 1000 \
   --base-time "$begin" --workers 2 --tally "$work/first.json" --check
 
 step "2. What people accepted, corrected or wrote instead becomes a training set"
@@ -41,7 +41,7 @@ for model in "$baseline" "$candidate"; do
 done
 
 step "6. The other half of the files is retyped: users are dealt to baseline and candidate"
-./bin/flywheel replay --data-dir "$data" --part 2/2 --interactions "${INTERACTIONS_COMPARED:-100000}" --users "${USERS_COMPARED:-1600}" \
+./bin/flywheel replay --data-dir "$data" --part 2/2 --interactions "${INTERACTIONS_COMPARED:-100000}" --users 1600 \
   --baseline "$baseline" --candidate "$candidate" --candidate-data "$set" --workers 2 --tally "$work/second.json" --check
 
 step "7. Baseline against candidate"

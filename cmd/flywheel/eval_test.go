@@ -146,7 +146,7 @@ func TestEvalErrors(t *testing.T) {
 	for want, args := range map[string][]string{
 		`neither a folder with a manifest.json nor the id of a training set`: {"--training-set", "nowhere", "--predictions", good},
 		`broken.jsonl: line 1: interaction_id is missing`:                    {"--training-set", set, "--predictions", broken},
-		`has no split "dev": it has train, validation, test`:       {"--training-set", set, "--predictions", good, "--split", "dev"},
+		`has no split "dev": it has train, validation, test`:                 {"--training-set", set, "--predictions", good, "--split", "dev"},
 		`ask feedback service at 127.0.0.1:1`:                                {"--training-set", evalID(0), "--predictions", good},
 	} {
 		args = append([]string{"eval", "--model", "m", "--dry-run", "--feedback", "127.0.0.1:1"}, args...)

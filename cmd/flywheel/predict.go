@@ -6,12 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 	"io"
 	"os"
 	"slices"
 	"strings"
 
+	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 	"github.com/yirifi/flywheel/replay"
 	"github.com/yirifi/flywheel/replay/predict"
 	"github.com/yirifi/flywheel/trainset/rows"

@@ -84,6 +84,7 @@ func (s *sampler) value(f files.Field) any {
 			list[i] = s.value(f.Fields[0])
 		}
 		return list
+	default:
 	}
 	switch {
 	case strings.HasSuffix(f.Name, "_id"):
@@ -139,6 +140,7 @@ func columnOf(f files.Field, values []any) (c files.Column) {
 		c.Children = columnsOf(f.Fields, structs)
 	case files.List:
 		c.Children = []files.Column{columnOf(f.Fields[0], elements)}
+	default:
 	}
 	return c
 }
