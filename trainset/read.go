@@ -103,7 +103,7 @@ func (s *Service) files(set *set, p *plan, format files.Format, compression file
 	}
 	return files.Config{
 		Schema: p.format.schema, Splits: []string{"train", "validation", "test"}, Format: format, Compression: compression, ShardBytes: shardBytes,
-		Request: request, Definition: int(set.request.GetDefinition()), Watermark: set.request.GetWatermark().AsTime(), Version: s.cfg.Version,
+		Request: request, Definition: int(set.request.GetDefinition()), Watermark: set.request.GetWatermark().AsTime(), Version: s.cfg.Version, TrainingSetID: set.id.String(),
 		Card: card(set, p),
 	}, nil
 }

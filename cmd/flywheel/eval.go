@@ -57,7 +57,7 @@ func (c *evalCmd) evaluate(ctx context.Context, env environment) (_ *flywheelv1.
 	if err != nil {
 		return nil, err
 	}
-	folder, id := c.TrainingSet, ""
+	folder := c.TrainingSet
 	if _, err := os.Stat(filepath.Join(folder, files.ManifestFile)); err != nil {
 		if _, err := uuid.Parse(c.TrainingSet); err != nil {
 			return nil, usageError{fmt.Errorf("--training-set %q: neither a folder with a %s nor the id of a training set", c.TrainingSet, files.ManifestFile)}
@@ -69,22 +69,16 @@ func (c *evalCmd) evaluate(ctx context.Context, env environment) (_ *flywheelv1.
 		if err := c.download(ctx, env, folder); err != nil {
 			return nil, err
 		}
-		id = c.TrainingSet
 	}
 	set, err := evaluation.Open(folder)
 	if err != nil {
 		return nil, err
 	}
-	if id == "" {
-		if id, err = trainingSetID(ctx, folder, set); err != nil {
-			return nil, err
-		}
-	}
 	found, err := evaluation.Evaluate(ctx, set, c.Split, predictions)
 	if err != nil {
 		return nil, fmt.Errorf("evaluate with %s: %w", c.TrainingSet, err)
 	}
-	found.Model, found.TrainingSetId = c.Model, id
+	found.Model, found.TrainingSetId = c.Model, set.ID()
 	return found, nil
 }
 
@@ -120,18 +114,4 @@ func (c *evalCmd) download(ctx context.Context, env environment, folder string) 
 		err = askError(c.feedbackSettings, err)
 	}
 	return errors.Join(err, shown.finish())
-}
-
-// trainingSetID is the id of a training set in a folder. A copy that lost it is known by
-// its fingerprint.
-func trainingSetID(ctx context.Context, folder string, set evaluation.Set) (string, error) {
-	sink, err := files.NewFolder(folder)
-	if err != nil {
-		return "", err
-	}
-	from, err := trainset.FindDownload(ctx, sink)
-	if err != nil || from == nil {
-		return set.Fingerprint(), err
-	}
-	return from.TrainingSetID, nil
 }

@@ -63,7 +63,7 @@ func TestByHand(t *testing.T) {
 				if diff := cmp.Diff(want, got, protocmp.Transform(), bounds, means, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
 					t.Errorf("(-want +got)\n%s", diff)
 				}
-				if set.Fingerprint() == "" {
+				if set.ID() == "" {
 					t.Error("no fingerprint")
 				}
 			})

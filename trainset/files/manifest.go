@@ -10,16 +10,17 @@ import (
 type Manifest struct {
 	// CreatedAt is the watermark, not the wall clock, so that the same set is the
 	// same bytes whenever it is made.
-	CreatedAt   time.Time       `json:"created_at"`
-	Watermark   time.Time       `json:"watermark"`
-	Version     string          `json:"flywheel_version"`
-	Definition  int             `json:"definition"`
-	Request     json.RawMessage `json:"request"`
-	Fingerprint string          `json:"fingerprint"`
-	Format      Format          `json:"format"`
-	Compression Compression     `json:"compression"`
-	Encoder     string          `json:"encoder,omitempty"`
-	Schema      Schema          `json:"schema"`
+	CreatedAt     time.Time       `json:"created_at"`
+	TrainingSetID string          `json:"training_set_id,omitempty"`
+	Watermark     time.Time       `json:"watermark"`
+	Version       string          `json:"flywheel_version"`
+	Definition    int             `json:"definition"`
+	Request       json.RawMessage `json:"request"`
+	Fingerprint   string          `json:"fingerprint"`
+	Format        Format          `json:"format"`
+	Compression   Compression     `json:"compression"`
+	Encoder       string          `json:"encoder,omitempty"`
+	Schema        Schema          `json:"schema"`
 	// Splits are in the order of [Config]; one without rows has no shards.
 	Splits []SplitCounts `json:"splits"`
 	Total  SplitCounts   `json:"total"`
@@ -57,7 +58,7 @@ func (c *SplitCounts) add(s *Shard) {
 
 func newManifest(cfg *Config, s *state, quality map[string]int64) *Manifest {
 	m := &Manifest{
-		CreatedAt: cfg.Watermark.UTC(), Watermark: cfg.Watermark.UTC(), Version: cfg.Version,
+		CreatedAt: cfg.Watermark.UTC(), TrainingSetID: cfg.TrainingSetID, Watermark: cfg.Watermark.UTC(), Version: cfg.Version,
 		Definition: cfg.Definition, Request: cfg.Request, Fingerprint: s.Fingerprint,
 		Format: cfg.Format, Compression: cfg.Compression, Encoder: cfg.Encoder, Schema: cfg.Schema, Quality: quality,
 	}

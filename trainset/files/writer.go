@@ -46,7 +46,9 @@ type Config struct {
 	Definition int
 	Watermark  time.Time
 	Version    string
-	Card       Card
+	// TrainingSetID is the caller's name for the set, for the manifest.
+	TrainingSetID string
+	Card          Card
 }
 
 // Validate reports everything that is wrong.

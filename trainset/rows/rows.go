@@ -3,6 +3,7 @@
 package rows
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -70,8 +71,8 @@ func Open(folder string, of ...flywheelv1.TrainingFormat) (*Set, error) {
 // Format is the one of the formats that the set has.
 func (s *Set) Format() flywheelv1.TrainingFormat { return s.format }
 
-// Fingerprint identifies what the set was made from, and how.
-func (s *Set) Fingerprint() string { return s.manifest.Fingerprint }
+// ID is the training set's; of one that has none, what identifies how it was made.
+func (s *Set) ID() string { return cmp.Or(s.manifest.TrainingSetID, s.manifest.Fingerprint) }
 
 func names(schema files.Schema) []string {
 	var all []string
