@@ -123,6 +123,12 @@ func (v *vocabulary) intern(text string) uint32 {
 	return id
 }
 
+func (v *vocabulary) internAll(texts []string) {
+	for _, text := range texts {
+		v.intern(text)
+	}
+}
+
 func (v *vocabulary) text(id uint32) string {
 	if id < v.first {
 		return v.base.text(id)

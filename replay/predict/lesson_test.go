@@ -52,3 +52,17 @@ func TestLessonsChangeWhatIsSuggested(t *testing.T) {
 		}
 	}
 }
+
+// TestLessonsBelowNewWords asks below a line whose words only lessons hold, in a document
+// that has learnt that line.
+func TestLessonsBelowNewWords(t *testing.T) {
+	t.Parallel()
+	var c Course
+	c.Add("zyx:\n", "\twvu()")
+	m := NewTaughtNGram("taught@3", 6, Corpus{strings.Split(training, "\n")}, c.Lessons)
+	p := m.Predictor()
+	p.Learn(nil, "zyx:")
+	if got := first(t, p, []string{"zyx:"}, ""); got.Text != "\twvu()" {
+		t.Errorf("suggested %q, want what was taught", got.Text)
+	}
+}

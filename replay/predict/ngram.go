@@ -65,6 +65,9 @@ func NewTaughtNGram(name string, order int, corpus Corpus, lessons []Lesson) *NG
 		}
 	}
 	for _, lesson := range lessons {
+		for _, line := range lesson.Before {
+			m.words.internAll(Tokenize(nil, line))
+		}
 		trainer.Learn(lesson.Before, lesson.Line)
 	}
 	return m
