@@ -207,7 +207,11 @@ func (j *job) end(err error, stopped bool) {
 			j.log.Error("cannot make training set", slog.Any("error", err))
 		}
 	}
-	if err := dropTables(ctx, j.db, j.set.table, kept); err != nil {
+	mine := j.set.table
+	if err == nil && !stopped {
+		mine = tablePrefix(j.set.id) // also what servers left that died while they made it
+	}
+	if err := dropTables(ctx, j.db, mine, kept); err != nil {
 		j.log.Warn("tables of a training set are left behind", slog.Any("error", err))
 	}
 }
