@@ -45,6 +45,8 @@ step "6. The other half of the files is retyped: users are dealt to baseline and
   --baseline "$baseline" --candidate "$candidate" --candidate-data "$set" --workers 2 --tally "$work/second.json" --check
 
 step "7. Baseline against candidate"
+# Users' rates are settled later than rates: verify waits until both equal a recount.
+./bin/flywheel verify --data-dir "$data"
 ./bin/flywheel rates --data-dir "$data" --group-by model --filter experiment=replay-candidate
 echo
 ./bin/flywheel compare --data-dir "$data" --experiment replay-candidate --baseline "$baseline" --candidate "$candidate"
