@@ -78,6 +78,7 @@ func metricFormat(m flywheelv1.Metric) func(v float64, signed bool) string {
 	switch m {
 	case flywheelv1.Metric_METRIC_ACCEPTED_CHARS_PER_SHOWN, flywheelv1.Metric_METRIC_ACCEPTED_CHARS_PER_OPPORTUNITY:
 		scale, unit, unitOfDifference = 1, "", ""
+	default:
 	}
 	return func(v float64, signed bool) string {
 		if signed {
