@@ -47,8 +47,7 @@ func NewNGram(order int, corpus Corpus) *NGram {
 
 // NewTaughtNGram trains a model of the given name that has read the corpus and then the
 // lessons. A lesson counts as much as a line of the corpus, and what it was seen in is
-// kept even if that was once: of weights from 1 to 8, with and without that, this one had
-// the largest share of right suggestions on a validation split (docs/loop.md).
+// kept even if that was once: docs/loop.md has what was tried instead.
 func NewTaughtNGram(name string, order int, corpus Corpus, lessons []Lesson) *NGram {
 	m := &NGram{name: name, order: max(order, 2), words: newVocabulary(nil)}
 	m.words.intern(endOfLine)
