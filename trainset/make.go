@@ -282,11 +282,14 @@ func (j *job) countLeftOut(ctx context.Context) (leftOut map[string]uint64, err 
 	return leftOut, rows.Err()
 }
 
-// countBytes returns the bytes of text, and how many rows have a secret redacted, as the
+// countBytes returns the bytes of text, or of a format without text all bytes, and how many rows have a secret redacted, as the
 // client marked it.
 func (j *job) countBytes(ctx context.Context) (bytes, redacted uint64, err error) {
 	if len(j.plan.format.texts) == 0 {
-		return 0, 0, nil
+		if err := j.db.Conn().QueryRow(ctx, "SELECT sum(row_bytes) FROM "+j.set.table).Scan(&bytes); err != nil {
+			return 0, 0, fmt.Errorf("count bytes: %w", err)
+		}
+		return bytes, 0, nil
 	}
 	all := "concat(" + strings.Join(j.plan.format.texts, ", ' ', ") + ", '')"
 	err = j.db.Conn().QueryRow(ctx, "SELECT sum(length("+all+")), countIf(match("+all+", '(?i)[<«\\\\[]\\\\s*redacted')) FROM "+j.candidates()+" WHERE "+j.good()).Scan(&bytes, &redacted)

@@ -283,8 +283,8 @@ func (c *exportCmd) summarize(env environment, set *flywheelv1.TrainingSet) erro
 	if err := writeTrainingSet(env.stdout, set); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(env.stdout, "\nWritten to %s: %s of text. Make a model of it known with: flywheel model create NAME --training-set %s\n",
-		c.Out, humanize.IBytes(set.GetProgress().GetBytes()), set.GetTrainingSetId())
+	_, err := fmt.Fprintf(env.stdout, "\n%s rows are in %s. Make a model of them known with: flywheel model create NAME --training-set %s\n",
+		humanize.Comma(int64(set.GetProgress().GetRows())), c.Out, set.GetTrainingSetId())
 	return err
 }
 
