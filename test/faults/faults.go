@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// fault is something that goes wrong and gets well again.
+type fault struct {
+	// name is what -fault and the table call it, point what fails, in words.
+	name, point string
+	// namespaces says that it needs network namespaces, disk on which host ("" for
+	// none) it needs a small file system.
+	namespaces bool
+	disk       string
+	// hurt does it and returns what undoes it.
+	hurt func(ctx context.Context, w *world, r *rand.Rand) (heal func() error, err error)
+}
+
+// none undoes what undoes itself.
+func none() error { return nil }
+
+// catalogue is every fault.
+func catalogue() []fault {
+	all := []fault{
+		{name: "kill-nats-leader", point: "SIGKILL of the log's leader", hurt: killLeader},
+		{name: "kill-nats-two", point: "SIGKILL of two log nodes at once", hurt: killTwo},
+		{name: "roll-nats", point: "rolling restart of the log", hurt: roll},
+		{name: "kill-clickhouse", point: "SIGKILL of ClickHouse", hurt: signalEngine(syscall.SIGKILL)},
+		{name: "stop-clickhouse", point: "SIGSTOP of ClickHouse", hurt: signalEngine(syscall.SIGSTOP)},
+		{name: "part-collector-nats", point: "partition collector - log", namespaces: true, hurt: partition(collectorNames())},
+		{name: "part-processor-nats", point: "partition processor - log", namespaces: true, hurt: partition(processorNames())},
+		{name: "part-nats-leader", point: "partition of the log's leader from its peers", namespaces: true, hurt: partitionLeader},
+		{name: "part-processor-clickhouse", point: "partition processor - ClickHouse", hurt: onStore(func(l *link) { l.held.Store(true) })},
+		{name: "part-client-collector", point: "partition client - collector", hurt: onClients(func(l *link, _ *rand.Rand) { l.held.Store(true) })},
+		{name: "acks-lost", point: "acknowledgements lost on the way to the client", hurt: onClients(func(l *link, _ *rand.Rand) { l.deaf.Store(true) })},
+		{name: "slow-clients", point: "slow network client - collector", hurt: onClients(func(l *link, r *rand.Rand) {
+			l.delay.Store(int64(20+r.IntN(300)) * int64(time.Millisecond))
+		})},
+		{name: "cut-clients", point: "connections client - collector cut", hurt: onClients(func(l *link, _ *rand.Rand) { l.cut() })},
+		{name: "twice-clients", point: "connections client - collector duplicated", hurt: onClients(func(l *link, _ *rand.Rand) {
+			l.twice.Store(true)
+			l.cut()
+		})},
+		{name: "slow-clickhouse", point: "slow network processor - ClickHouse", hurt: onStore(func(l *link) { l.delay.Store(int64(200 * time.Millisecond)) })},
+		{name: "cut-clickhouse", point: "connections processor - ClickHouse cut", hurt: onStore((*link).cut)},
+		{name: "full-nats", point: "disk of a log node full", disk: "nats1", hurt: fill("nats1")},
+		{name: "full-clickhouse", point: "disk of ClickHouse full", disk: "clickhouse", hurt: fill("clickhouse")},
+		{name: "clock-collector", point: "clock of a collector jumps", hurt: jump(collectorNames())},
+		{name: "clock-processor", point: "clock of a processor jumps", hurt: jump(processorNames())},
+		{name: "clock-nats", point: "clock of a log node jumps", hurt: jump(natsNames())},
+	}
+	for role, names := range map[string][]string{"collector": collectorNames(), "processor": processorNames(), "feedback": {feedbackName}, "nats": natsNames()} {
+		all = append(all,
+			fault{name: "kill-" + role, point: "SIGKILL of " + role, hurt: signalOne(names, syscall.SIGKILL)},
+			fault{name: "stop-" + role, point: "SIGSTOP of " + role, hurt: signalOne(names, syscall.SIGSTOP)})
+	}
+	slices.SortFunc(all, func(a, b fault) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+func pick(r *rand.Rand, names []string) string { return names[r.IntN(len(names))] }
+
+type hurt = func(ctx context.Context, w *world, r *rand.Rand) (func() error, error)
+
+func signalOne(names []string, s syscall.Signal) hurt {
+	return func(_ context.Context, w *world, r *rand.Rand) (func() error, error) {
+		p := w.processes[pick(r, names)]
+		heal := none
+		if s == syscall.SIGSTOP {
+			heal = func() error { return p.signal(syscall.SIGCONT) }
+		}
+		return heal, p.signal(s)
+	}
+}
+
+func signalEngine(s syscall.Signal) hurt {
+	return func(_ context.Context, w *world, _ *rand.Rand) (func() error, error) {
+		pid := w.engine.PID()
+		heal := none
+		if s == syscall.SIGSTOP {
+			heal = func() error { return ignoreGone(syscall.Kill(pid, syscall.SIGCONT)) }
+		}
+		return heal, ignoreGone(syscall.Kill(pid, s))
+	}
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, syscall.ESRCH) {
+		return nil
+	}
+	return err
+}
+
+// leader asks the cluster who leads the stream of outcomes.
+func leader(ctx context.Context, w *world) (string, error) {
+	nc, err := nats.Connect(w.natsURL(), nats.Timeout(2*time.Second))
+	if err != nil {
+		return "", fmt.Errorf("ask who leads: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return "", fmt.Errorf("ask who leads: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	stream, err := js.Stream(ctx, "FLYWHEEL_OUTCOME")
+	if err != nil {
+		return "", fmt.Errorf("ask who leads: %w", err)
+	}
+	return stream.CachedInfo().Cluster.Leader, nil
+}
+
+// leaderOr is the leader or, when other faults keep it from being known, any node.
+func leaderOr(ctx context.Context, w *world, r *rand.Rand) string {
+	name, err := leader(ctx, w)
+	if err != nil || name == "" {
+		return pick(r, natsNames())
+	}
+	return name
+}
+
+func killLeader(ctx context.Context, w *world, r *rand.Rand) (func() error, error) {
+	return none, w.processes[leaderOr(ctx, w, r)].kill()
+}
+
+func killTwo(_ context.Context, w *world, r *rand.Rand) (func() error, error) {
+	spared := r.IntN(len(natsNames()))
+	var errs []error
+	var down []*process
+	for i, name := range natsNames() {
+		if i != spared {
+			p := w.processes[name]
+			p.hold(true)
+			down = append(down, p)
+			errs = append(errs, p.kill())
+		}
+	}
+	return func() error {
+		for _, p := range down {
+			p.hold(false)
+		}
+		return nil
+	}, errors.Join(errs...)
+}
+
+func roll(ctx context.Context, w *world, _ *rand.Rand) (func() error, error) {
+	for _, name := range natsNames() {
+		if err := w.processes[name].signal(syscall.SIGTERM); err != nil {
+			return none, err
+		}
+		wait(ctx, time.Second)
+		_ = w.until(ctx, name+" is healthy", func() error { return w.healthy(ctx, name) }) // other faults may be in the way
+	}
+	return none, nil
+}
+
+func partition(names []string) hurt {
+	return func(ctx context.Context, w *world, r *rand.Rand) (func() error, error) {
+		return w.isolate(ctx, pick(r, names))
+	}
+}
+
+func partitionLeader(ctx context.Context, w *world, r *rand.Rand) (func() error, error) {
+	return w.isolate(ctx, leaderOr(ctx, w, r))
+}
+
+// isolate cuts a host off from all nodes of the log.
+func (w *world) isolate(ctx context.Context, host string) (func() error, error) {
+	var errs []error
+	for _, name := range natsNames() {
+		if name != host {
+			errs = append(errs, w.network.block(ctx, host, name))
+		}
+	}
+	return func() error {
+		var errs []error
+		for _, name := range natsNames() {
+			if name != host {
+				errs = append(errs, w.network.unblock(ctx, host, name))
+			}
+		}
+		return errors.Join(errs...)
+	}, errors.Join(errs...)
+}
+
+// onClients does something to about half of the clients' links.
+func onClients(do func(*link, *rand.Rand)) hurt {
+	return func(_ context.Context, w *world, r *rand.Rand) (func() error, error) {
+		var hit []*link
+		for _, name := range sorted(w.clients) {
+			if r.IntN(2) == 0 {
+				do(w.clients[name], r)
+				hit = append(hit, w.clients[name])
+			}
+		}
+		return healLinks(hit), nil
+	}
+}
+
+// onStore does something to a processor's link to ClickHouse.
+func onStore(do func(*link)) hurt {
+	return func(_ context.Context, w *world, r *rand.Rand) (func() error, error) {
+		l := w.store[pick(r, processorNames())]
+		do(l)
+		return healLinks([]*link{l}), nil
+	}
+}
+
+func healLinks(links []*link) func() error {
+	return func() error {
+		for _, l := range links {
+			l.heal()
+		}
+		return nil
+	}
+}
+
+func sorted(links map[string]*link) []string {
+	var names []string
+	for name := range links {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// fill fills a small file system with a ballast file, and removes it.
+func fill(name string) hurt {
+	return func(_ context.Context, w *world, _ *rand.Rand) (func() error, error) {
+		ballast := filepath.Join(w.folder(name), "ballast")
+		file, err := os.Create(ballast)
+		if err != nil {
+			return none, fmt.Errorf("fill disk: %w", err)
+		}
+		defer func() { _ = file.Close() }()
+		block := make([]byte, 64<<10)
+		for len(block) > 0 {
+			if _, err := file.Write(block); err != nil {
+				block = block[:len(block)/2]
+			}
+		}
+		return func() error {
+			err := os.Remove(ballast)
+			if p := w.processes[name]; p != nil { // an orchestrator restarts what is not healthy
+				ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+				defer cancel()
+				wait(ctx, time.Second)
+				if w.healthy(ctx, name) != nil {
+					err = errors.Join(err, p.kill())
+				}
+			}
+			return err
+		}, nil
+	}
+}
+
+// jump sets a clock wrong by seconds to hours, and right again.
+func jump(names []string) hurt {
+	return func(_ context.Context, w *world, r *rand.Rand) (func() error, error) {
+		jumps := []int{-36_000, -3600, -60, -2, 2, 60, 3600, 36_000}
+		name := pick(r, names)
+		set := func(seconds int) error {
+			return os.WriteFile(w.folder(name+".clock"), []byte(strconv.Itoa(seconds)), 0o600)
+		}
+		return func() error { return set(0) }, set(jumps[r.IntN(len(jumps))])
+	}
+}
+
+// wait waits for d, or until ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/yirifi/flywheel/internal/eventlog"
+	"github.com/yirifi/flywheel/test/ledger"
+)
+
+const (
+	clients = 4
+	// loadFor is how long faults happen under load.
+	loadFor = 7 * time.Second
+	pace    = 60 * time.Millisecond
+	sdkPace = 40 * time.Millisecond
+	// settleTimeout is how long everything may take to be in the tables.
+	settleTimeout = 90 * time.Second
+	faultsMin     = 3
+	faultsMax     = 6
+)
+
+// result is one run, a line of the results file.
+type result struct {
+	Seed   uint64 `json:"seed"`
+	Mutant string `json:"mutant,omitempty"`
+	// Only is the fault of -fault; Faults are those that happened.
+	Only       string         `json:"only,omitempty"`
+	Faults     []string       `json:"faults"`
+	Skipped    []string       `json:"skipped,omitempty"`
+	Namespaces bool           `json:"namespaces"`
+	Acked      int            `json:"acknowledged"`
+	Unknown    int            `json:"unknown"`
+	Refused    int            `json:"refused"`
+	Resent     int            `json:"resent"`
+	Statuses   map[string]int `json:"statuses"`
+	Lost       uint64         `json:"lost"`
+	Duplicated uint64         `json:"duplicated"`
+	Findings   []string       `json:"findings,omitempty"`
+	// RecoveryMs is from the end of the last fault until events were acknowledged again
+	// and none waited in the log.
+	RecoveryMs int64   `json:"recovery_ms"`
+	Seconds    float64 `json:"seconds"`
+	Dir        string  `json:"dir,omitempty"`
+}
+
+// planned is a fault at its time.
+type planned struct {
+	fault
+	at, lasts time.Duration
+}
+
+// plan draws the faults of a run.
+func plan(r *rand.Rand, only string, namespaces, disks bool) (faults []planned, skipped []string, err error) {
+	all := catalogue()
+	if only != "" {
+		all = slices.DeleteFunc(all, func(f fault) bool { return f.name != only })
+		if len(all) == 0 {
+			return nil, nil, fmt.Errorf("no fault is called %q", only)
+		}
+	}
+	count := faultsMin + r.IntN(faultsMax-faultsMin+1)
+	if only != "" {
+		count = 1
+	}
+	for range count {
+		p := planned{fault: all[r.IntN(len(all))], at: time.Duration(500+r.IntN(4000)) * time.Millisecond, lasts: time.Duration(1000+r.IntN(2500)) * time.Millisecond}
+		if p.namespaces && !namespaces || p.disk != "" && !disks {
+			skipped = append(skipped, p.name)
+			continue
+		}
+		faults = append(faults, p)
+	}
+	slices.SortFunc(faults, func(a, b planned) int { return int(a.at - b.at) })
+	return faults, skipped, nil
+}
+
+// runSeed runs one seed. An error says that the harness itself failed.
+func runSeed(ctx context.Context, o options, programs binaries, seed uint64, slot int) (res result, err error) {
+	began := time.Now()
+	res = result{Seed: seed, Mutant: o.mutant, Only: o.only}
+	r := rand.New(rand.NewPCG(seed, 0))
+	privileged := os.Geteuid() == 0
+	faults, skipped, err := plan(r, o.only, privileged, privileged)
+	if err != nil {
+		return res, err
+	}
+	res.Skipped = skipped
+	var disks []string
+	for _, f := range faults {
+		res.Faults = append(res.Faults, f.name)
+		if f.disk != "" && !slices.Contains(disks, f.disk) {
+			disks = append(disks, f.disk)
+		}
+	}
+	if res.Dir, err = os.MkdirTemp("", "flywheel-faults-"); err != nil {
+		return res, fmt.Errorf("make folder: %w", err)
+	}
+	w, err := startWorld(ctx, res.Dir, programs, slot, r, disks)
+	if err != nil {
+		return res, err
+	}
+	res.Namespaces = w.network.namespaces
+	err = w.trial(ctx, &res, faults)
+	res.Seconds = time.Since(began).Seconds()
+	err = errors.Join(err, w.stop())
+	if err == nil && len(res.Findings) == 0 && !o.keep {
+		err = os.RemoveAll(res.Dir)
+		res.Dir = ""
+	}
+	return res, err
+}
+
+// trial sends load under faults, heals, and checks.
+func (w *world) trial(ctx context.Context, res *result, faults []planned) error {
+	book := ledger.New()
+	loading, stopLoad := context.WithCancel(ctx)
+	defer stopLoad()
+	ending, cancel := context.WithTimeout(ctx, loadFor+settleTimeout/2)
+	defer cancel()
+	load, err := w.load(loading, ending, book, res.Seed)
+	if err != nil {
+		return err
+	}
+	if err := w.inflict(ctx, res.Seed, faults); err != nil {
+		stopLoad()
+		return errors.Join(err, load.Wait())
+	}
+	healed := time.Now()
+	if err := w.acknowledges(ctx, book); err != nil {
+		res.Findings = append(res.Findings, err.Error())
+	}
+	stopLoad()
+	err = load.Wait()
+	settling, cancelSettling := context.WithTimeout(ctx, settleTimeout)
+	defer cancelSettling()
+	if drained := w.drained(settling); drained != nil {
+		res.Findings = append(res.Findings, drained.Error())
+	}
+	res.RecoveryMs = time.Since(healed).Milliseconds()
+	return errors.Join(err, w.judge(settling, book, res))
+}
+
+// load starts the clients, of two tenants.
+func (w *world) load(ctx, end context.Context, book *ledger.Ledger, seed uint64) (*errgroup.Group, error) {
+	group := new(errgroup.Group)
+	for i := range clients {
+		targets, err := w.client(end, i)
+		if err != nil {
+			return group, err
+		}
+		load := ledger.Load{Seed: seed, Client: uint64(i), Tenant: []string{"acme", "globex"}[i/2%2], Targets: targets, Stream: i%2 == 0, Pace: pace}
+		group.Go(func() error { return book.Run(ctx, load) })
+	}
+	targets, err := w.client(end, clients)
+	if err != nil {
+		return group, err
+	}
+	group.Go(func() error {
+		return book.RunSDK(ctx, end, ledger.Load{Seed: seed, Client: clients, Tenant: "acme", Targets: targets, Pace: sdkPace})
+	})
+	return group, nil
+}
+
+// inflict lets the faults happen at their times and returns when all are healed.
+func (w *world) inflict(ctx context.Context, seed uint64, faults []planned) error {
+	started := time.Now()
+	errs := make([]error, len(faults))
+	var group sync.WaitGroup
+	for i, f := range faults {
+		r := rand.New(rand.NewPCG(seed, uint64(i+1)))
+		group.Go(func() {
+			wait(ctx, f.at)
+			heal, err := f.hurt(ctx, w, r)
+			wait(ctx, f.lasts)
+			errs[i] = errors.Join(err, heal())
+		})
+	}
+	group.Wait()
+	if len(faults) != 1 {
+		wait(ctx, loadFor-time.Since(started))
+	}
+	return errors.Join(errs...)
+}
+
+// acknowledges returns when events are acknowledged after now.
+func (w *world) acknowledges(ctx context.Context, book *ledger.Ledger) error {
+	before := book.Summary().Statuses["OK"]
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout/2)
+	defer cancel()
+	for book.Summary().Statuses["OK"] < before+2*clients {
+		if ctx.Err() != nil {
+			return errors.New("hang: nothing is acknowledged after the faults")
+		}
+		wait(ctx, pollEvery)
+	}
+	return nil
+}
+
+// drained returns when no record waits in the log.
+func (w *world) drained(ctx context.Context) error {
+	for {
+		waiting, err := uint64(0), error(nil)
+		for _, lane := range []eventlog.Lane{eventlog.Outcome, eventlog.Trace} {
+			n, pendingErr := w.log.Pending(ctx, lane)
+			waiting, err = waiting+n, errors.Join(err, pendingErr)
+		}
+		if err == nil && waiting == 0 {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("hang: %d records wait in the log: %w", waiting, errors.Join(err, ctx.Err()))
+		}
+		wait(ctx, pollEvery)
+	}
+}
+
+// judge compares the tables with the ledger and lets flywheel verify recount them.
+func (w *world) judge(ctx context.Context, book *ledger.Ledger, res *result) error {
+	findings, err := book.Check(ctx, w.db)
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
+		if f.Kind == ledger.Lost {
+			res.Lost += f.Rows
+		} else {
+			res.Duplicated += f.Rows
+		}
+		res.Findings = append(res.Findings, f.String())
+	}
+	s := book.Summary()
+	res.Acked, res.Unknown, res.Refused, res.Resent, res.Statuses = s.Acknowledged, s.Unknown, s.Refused, s.Resent, s.Statuses
+	verify := exec.CommandContext(ctx, w.programs.flywheel, "verify", "--clickhouse-url="+w.engine.DSN("flywheel"), "--wait=10s", "--log-level=error")
+	if out, err := verify.CombinedOutput(); err != nil {
+		res.Findings = append(res.Findings, fmt.Sprintf("flywheel verify: %v: %s", err, strings.TrimSpace(string(out))))
+	}
+	return nil
+}
