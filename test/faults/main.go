@@ -112,16 +112,16 @@ func campaign(ctx context.Context, o options, programs binaries, done []result) 
 	}
 	var mu sync.Mutex
 	broken := false
-	group, ctx := errgroup.WithContext(ctx)
+	group, running := errgroup.WithContext(ctx)
 	group.SetLimit(o.jobs)
 	for seed := o.seed; seed < o.seed+uint64(o.runs); seed++ {
-		if had[key(result{Seed: seed, Only: o.only, Mutant: o.mutant})] || ctx.Err() != nil {
+		if had[key(result{Seed: seed, Only: o.only, Mutant: o.mutant})] || running.Err() != nil {
 			continue
 		}
 		group.Go(func() error {
 			slot := <-slots
 			defer func() { slots <- slot }()
-			res, err := runSeed(ctx, o, programs, seed, slot)
+			res, err := runSeed(running, o, programs, seed, slot)
 			if err != nil {
 				return fmt.Errorf("seed %d (folder %s): %w", seed, res.Dir, err)
 			}

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	startTimeout = 60 * time.Second
+	startTimeout = 30 * time.Second
 	pollEvery    = 50 * time.Millisecond
 	// diskBytes is the size of a file system that is going to be full.
 	diskBytes = "192m"
@@ -148,7 +148,7 @@ func (w *world) startNATS(ctx context.Context) error {
 	}
 	for _, name := range natsNames() {
 		host := w.network.hosts[name]
-		text := fmt.Sprintf("server_name: %s\nlisten: %q\nhttp: %q\nping_interval: \"2s\"\njetstream { store_dir: %q, sync_interval: always, max_file: 8GB, max_mem: 64MB }\n"+
+		text := fmt.Sprintf("server_name: %s\nlisten: %q\nhttp: %q\nping_interval: \"2s\"\nmax_payload: 8MB\njetstream { store_dir: %q, sync_interval: always, max_file: 8GB, max_mem: 64MB }\n"+
 			"cluster { name: faults, listen: %q, no_advertise: true, routes: [%s] }\n",
 			name, w.address(name), net.JoinHostPort(host, w.monitor[name]), w.folder(name), net.JoinHostPort(host, routes[name]), strings.Join(all, ", "))
 		config := w.folder(name + ".conf")
