@@ -61,23 +61,30 @@ func timing() []change {
 	}
 }
 
-// mutants are deliberate bugs that the harness must catch.
-func mutants() map[string][]change {
-	return map[string][]change{
+// mutant is a deliberate bug, and a run in which the harness must catch it.
+type mutant struct {
+	changes []change
+	fault   string
+	seed    uint64
+}
+
+// mutants are the deliberate bugs.
+func mutants() map[string]mutant {
+	return map[string]mutant{
 		// The collector acknowledges before the log has confirmed.
-		"ack-before-log": {
+		"ack-before-log": {fault: "kill-nats-two", seed: 1, changes: []change{
 			{"collector/group.go", "\tg.err = c.log.Publish(ctx, c.lane, g.record)\n\tc.note(g)\n", "\tclose(g.done)\n\t_ = c.log.Publish(ctx, c.lane, g.record)\n\tc.note(g)\n"},
 			{"collector/group.go", "\tg.record = nil\n\tclose(g.done)\n", "\tg.record = nil\n"},
-		},
+		}},
 		// The processor acknowledges to the log before ClickHouse has the rows.
-		"ack-before-insert": {
+		"ack-before-insert": {fault: "kill-processor-insert", seed: 1, changes: []change{
 			{"processor/writer.go", "\terr := w.store(ctx, b)\n\tstop()\n", "\t_ = b.finish(w.p.cfg.RetryMax)\n\terr := w.store(ctx, b)\n\tstop()\n"},
 			{"processor/writer.go", "\tif err := b.finish(w.p.cfg.RetryMax); err != nil {\n\t\tw.log.Warn", "\tif err := error(nil); err != nil {\n\t\tw.log.Warn"},
-		},
+		}},
 		// A value that is measured twice is the sum, so that a duplicate changes it.
-		"sum-duplicates": {
-			{"internal/warehouse/migrations/001_interactions.sql", "visible_us           SimpleAggregateFunction(max, UInt64)", "visible_us           SimpleAggregateFunction(sum, UInt64)"},
-		},
+		"sum-duplicates": {fault: "twice-clients", seed: 1, changes: []change{
+			{"internal/warehouse/migrations/0001_interactions.sql", "visible_us           SimpleAggregateFunction(max, UInt64)", "visible_us           SimpleAggregateFunction(sum, UInt64)"},
+		}},
 	}
 }
 
@@ -103,7 +110,7 @@ func build(ctx context.Context, dir, mutant string) (binaries, error) {
 		if !ok {
 			return binaries{}, fmt.Errorf("no mutant is called %q", mutant)
 		}
-		changes = append(changes, bug...)
+		changes = append(changes, bug.changes...)
 	}
 	for i, c := range changes {
 		if err := c.apply(root, dir, i, overlay); err != nil {

@@ -39,6 +39,8 @@ func catalogue() []fault {
 		{name: "kill-nats-two", point: "SIGKILL of two log nodes at once", hurt: killTwo},
 		{name: "roll-nats", point: "rolling restart of the log", hurt: roll},
 		{name: "kill-clickhouse", point: "SIGKILL of ClickHouse", hurt: signalEngine(syscall.SIGKILL)},
+		{name: "kill-clickhouse-insert", point: "SIGKILL of ClickHouse in the middle of an insert", hurt: killInsert},
+		{name: "kill-processor-insert", point: "SIGKILL of the processors in the middle of an insert", hurt: killInserting},
 		{name: "stop-clickhouse", point: "SIGSTOP of ClickHouse", hurt: signalEngine(syscall.SIGSTOP)},
 		{name: "part-collector-nats", point: "partition collector - log", namespaces: true, hurt: partition(collectorNames())},
 		{name: "part-processor-nats", point: "partition processor - log", namespaces: true, hurt: partition(processorNames())},
@@ -95,6 +97,35 @@ func signalEngine(s syscall.Signal) hurt {
 		}
 		return heal, ignoreGone(syscall.Kill(pid, s))
 	}
+}
+
+// killInsert kills ClickHouse as soon as it works on an insert.
+func killInsert(ctx context.Context, w *world, _ *rand.Rand) (func() error, error) {
+	look, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for look.Err() == nil {
+		var inserts uint64
+		err := w.db.Conn().QueryRow(look, "SELECT count() FROM system.processes WHERE query_kind = 'Insert'").Scan(&inserts)
+		if err != nil || inserts > 0 {
+			break // it is busy, or down by another fault
+		}
+	}
+	return none, ignoreGone(syscall.Kill(w.engine.PID(), syscall.SIGKILL))
+}
+
+// killInserting freezes ClickHouse until the processors have inserts under way, kills
+// these, and lets it go on.
+func killInserting(ctx context.Context, w *world, _ *rand.Rand) (func() error, error) {
+	pid := w.engine.PID()
+	if err := ignoreGone(syscall.Kill(pid, syscall.SIGSTOP)); err != nil {
+		return none, err
+	}
+	wait(ctx, time.Second)
+	var errs []error
+	for _, name := range processorNames() {
+		errs = append(errs, w.processes[name].kill())
+	}
+	return func() error { return ignoreGone(syscall.Kill(pid, syscall.SIGCONT)) }, errors.Join(errs...)
 }
 
 func ignoreGone(err error) error {

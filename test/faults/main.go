@@ -46,6 +46,7 @@ type options struct {
 	mutant   string
 	keep     bool
 	table    bool
+	selftest bool
 }
 
 // errFindings ends a campaign that broke the promise.
@@ -66,6 +67,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&o.mutant, "mutant", "", "build a deliberate bug in, which must be caught")
 	flags.BoolVar(&o.keep, "keep", false, "keep the folder of each run")
 	flags.BoolVar(&o.table, "table", false, "print the table of faults from the results")
+	flags.BoolVar(&o.selftest, "selftest", false, "show that each deliberate bug is caught")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -75,6 +77,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if o.table {
 		return writeTable(os.Stdout, done)
+	}
+	if o.selftest {
+		return selftest(ctx, o)
 	}
 	dir, err := os.MkdirTemp("", "flywheel-faults-build-")
 	if err != nil {

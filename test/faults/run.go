@@ -24,8 +24,11 @@ const (
 	loadFor = 7 * time.Second
 	pace    = 60 * time.Millisecond
 	sdkPace = 40 * time.Millisecond
-	// settleTimeout is how long everything may take to be in the tables.
-	settleTimeout = 90 * time.Second
+	// drainTimeout is how long the log may take to be empty, settleTimeout the tables and
+	// rates from then on to be right, verifyTimeout the recount.
+	drainTimeout  = 90 * time.Second
+	settleTimeout = 40 * time.Second
+	verifyTimeout = time.Minute
 	faultsMin     = 3
 	faultsMax     = 6
 )
@@ -126,7 +129,7 @@ func (w *world) trial(ctx context.Context, res *result, faults []planned) error 
 	book := ledger.New()
 	loading, stopLoad := context.WithCancel(ctx)
 	defer stopLoad()
-	ending, cancel := context.WithTimeout(ctx, loadFor+settleTimeout/2)
+	ending, cancel := context.WithTimeout(ctx, loadFor+drainTimeout)
 	defer cancel()
 	load, err := w.load(loading, ending, book, res.Seed)
 	if err != nil {
@@ -142,13 +145,11 @@ func (w *world) trial(ctx context.Context, res *result, faults []planned) error 
 	}
 	stopLoad()
 	err = load.Wait()
-	settling, cancelSettling := context.WithTimeout(ctx, settleTimeout)
-	defer cancelSettling()
-	if drained := w.drained(settling); drained != nil {
+	if drained := w.drained(ctx); drained != nil {
 		res.Findings = append(res.Findings, drained.Error())
 	}
 	res.RecoveryMs = time.Since(healed).Milliseconds()
-	return errors.Join(err, w.judge(settling, book, res))
+	return errors.Join(err, w.judge(ctx, book, res))
 }
 
 // load starts the clients, of two tenants.
@@ -196,7 +197,7 @@ func (w *world) inflict(ctx context.Context, seed uint64, faults []planned) erro
 // acknowledges returns when events are acknowledged after now.
 func (w *world) acknowledges(ctx context.Context, book *ledger.Ledger) error {
 	before := book.Summary().Statuses["OK"]
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout/2)
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
 	for book.Summary().Statuses["OK"] < before+2*clients {
 		if ctx.Err() != nil {
@@ -209,6 +210,8 @@ func (w *world) acknowledges(ctx context.Context, book *ledger.Ledger) error {
 
 // drained returns when no record waits in the log.
 func (w *world) drained(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
 	for {
 		waiting, err := uint64(0), error(nil)
 		for _, lane := range []eventlog.Lane{eventlog.Outcome, eventlog.Trace} {
@@ -227,7 +230,9 @@ func (w *world) drained(ctx context.Context) error {
 
 // judge compares the tables with the ledger and lets flywheel verify recount them.
 func (w *world) judge(ctx context.Context, book *ledger.Ledger, res *result) error {
-	findings, err := book.Check(ctx, w.db)
+	settling, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	findings, err := book.Check(settling, w.db)
 	if err != nil {
 		return err
 	}
@@ -241,7 +246,9 @@ func (w *world) judge(ctx context.Context, book *ledger.Ledger, res *result) err
 	}
 	s := book.Summary()
 	res.Acked, res.Unknown, res.Refused, res.Resent, res.Statuses = s.Acknowledged, s.Unknown, s.Refused, s.Resent, s.Statuses
-	verify := exec.CommandContext(ctx, w.programs.flywheel, "verify", "--clickhouse-url="+w.engine.DSN("flywheel"), "--wait=10s", "--log-level=error")
+	verifying, cancelVerify := context.WithTimeout(ctx, verifyTimeout)
+	defer cancelVerify()
+	verify := exec.CommandContext(verifying, w.programs.flywheel, "verify", "--clickhouse-url="+w.engine.DSN("flywheel"), "--wait=10s", "--log-level=error")
 	if out, err := verify.CombinedOutput(); err != nil {
 		res.Findings = append(res.Findings, fmt.Sprintf("flywheel verify: %v: %s", err, strings.TrimSpace(string(out))))
 	}

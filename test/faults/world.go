@@ -86,9 +86,7 @@ func startWorld(ctx context.Context, dir string, programs binaries, slot int, ra
 	var engineErr error
 	group.Go(func() {
 		if w.engine, engineErr = engine.Start(ctx, engine.Config{DataDir: w.folder("clickhouse"), MemoryLimit: 1 << 30}, quiet); engineErr == nil {
-			if w.db, engineErr = warehouse.Open(ctx, w.engine.DSN("flywheel"), quiet); engineErr == nil {
-				engineErr = w.db.Migrate(ctx)
-			}
+			w.db, engineErr = warehouse.Open(ctx, w.engine.DSN("flywheel"), quiet)
 		}
 	})
 	err = w.startNATS(running)

@@ -22,9 +22,9 @@ type Kind string
 const (
 	// Lost: an acknowledged event has no effect.
 	Lost Kind = "lost"
-	// Duplicated: something counts more often than it was sent.
+	// Duplicated: something counts more often than it was sent, or a value is larger.
 	Duplicated Kind = "duplicated"
-	// Invented: a row that nobody sent, or a value of one.
+	// Invented: a row that nobody sent.
 	Invented Kind = "invented"
 )
 
@@ -212,17 +212,21 @@ func (c *check) compareMerging(ctx context.Context, table string) ([]Finding, er
 			below = append(below, fmt.Sprintf("if(%s, '%s', '')", exceeds(col), col.name))
 		}
 	}
-	query := func(small, large string) string {
+	query := func(small, large, which string) string {
 		return fmt.Sprintf(`SELECT toString(s.%[1]s) AS id, if(l.tenant = '', 'no row', arrayStringConcat(arrayFilter(c -> c != '', [%[2]s]), ' ')) AS what
 			FROM (SELECT * FROM %[3]s FINAL) AS s LEFT JOIN (SELECT * FROM %[4]s FINAL) AS l ON s.tenant = l.tenant AND s.started_at = l.started_at AND s.%[1]s = l.%[1]s
-			WHERE what != ''`, key, strings.Join(below, ", "), small, large)
+			WHERE what != '' AND %[5]s`, key, strings.Join(below, ", "), small, large, which)
 	}
-	lost, err := c.find(ctx, Lost, table, query(least(table), table))
+	lost, err := c.find(ctx, Lost, table, query(least(table), table, "true"))
 	if err != nil {
 		return nil, err
 	}
-	invented, err := c.find(ctx, Invented, table, query(table, most(table)))
-	return append(lost, invented...), err
+	twice, err := c.find(ctx, Duplicated, table, query(table, most(table), "what != 'no row'"))
+	if err != nil {
+		return nil, err
+	}
+	invented, err := c.find(ctx, Invented, table, query(table, most(table), "what = 'no row'"))
+	return slices.Concat(lost, twice, invented), err
 }
 
 // exceeds says in SQL that s has more of a column than l.
