@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/yirifi/flywheel/internal/eventlog"
@@ -17,7 +18,7 @@ import (
 type deadLetterListCmd struct {
 	deadLetterSettings
 	deadLetterFilter
-	By     string `enum:"letter,reason" default:"letter" help:"One row per letter, or one per reason with how many there are (${enum})."`
+	By     string `enum:"letter,reason" default:"letter" help:"One row per letter, or one per reason, without the values in it, with how many there are (${enum})."`
 	Limit  int    `default:"100" help:"Rows to show at most. 0: all."`
 	Output string `enum:"table,json" default:"table" help:"Form of the output (${enum}). json is one object a line."`
 }
@@ -100,12 +101,15 @@ func (c *deadLetterListCmd) byReason(ctx context.Context, env environment, log *
 		if err != nil {
 			return err
 		}
-		row := reasons[letter.Reason]
+		one := rowOf(letter)
+		// ClickHouse goes on with the values of the row, which every letter has others of.
+		one.Reason, _, _ = strings.Cut(one.Reason, " Column values:")
+		row := reasons[one.Reason]
 		if row == nil {
 			row = &reasonRow{}
-			reasons[letter.Reason] = row
+			reasons[one.Reason] = row
 		}
-		row.add(rowOf(letter))
+		row.add(one)
 	}
 	rows := slices.SortedFunc(maps.Values(reasons), func(a, b *reasonRow) int {
 		return cmp.Or(cmp.Compare(b.Letters, a.Letters), cmp.Compare(a.Reason, b.Reason))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/yirifi/flywheel/internal/eventlog"
@@ -68,7 +69,11 @@ func showLetter(w io.Writer, d eventlog.DeadLetter) error {
 
 // showLetterEvent writes an event as JSON, or as hexadecimal where it is none.
 func showLetterEvent(w io.Writer, number int, e processor.LetterEvent) error {
-	if _, err := fmt.Fprintf(w, "\nevent %d, %d bytes\n", number, len(e.Wire)); err != nil {
+	id, err := uuid.FromBytes(e.Event.GetEventId())
+	if err != nil {
+		id = uuid.Nil
+	}
+	if _, err := fmt.Fprintf(w, "\nevent %d, %d bytes, event id %s\n", number, len(e.Wire), id); err != nil {
 		return err
 	}
 	if e.Event == nil {
