@@ -11,9 +11,11 @@ const (
 	// syncShare is the part of the possible groups a second from which on a lane needs a
 	// second shard: above it the wait for a sync grows faster than the load.
 	syncShare = 0.7
-	// storeBehind is the part of what arrives below which ClickHouse does not keep up,
-	// and storeCPU the part of the cores from which on they are what it lacks.
+	// storeBehind is the part of what arrives below which ClickHouse does not keep up, when
+	// records also wait for storeLate: less is the rhythm of batches. storeCPU is the part
+	// of the cores from which on they are what it lacks.
 	storeBehind, storeCPU = 0.97, 0.8
+	storeLate             = 5 * time.Second
 	// storeAlone is the part of the cores that ClickHouse takes of a machine that it
 	// shares from which on it needs one of its own.
 	storeAlone = 0.6
@@ -57,7 +59,7 @@ func flowOf(before, now eventlog.StreamStatus, took time.Duration) flow {
 // shard says whether the leader of a lane is at its limit: one sync for each group.
 func shard(lane flow, f Facts) Finding {
 	found := Finding{Check: "shards", Where: lane.where, Level: OK}
-	rate := fmt.Sprintf("%.0f groups/s of %s arrive", lane.arrived, bytes(uint64(lane.bytesPerRecord)))
+	rate := fmt.Sprintf("%.0f groups/s of %s arrive", lane.arrived, sizeText(uint64(lane.bytesPerRecord)))
 	if f.Machine == nil || f.Machine.groups() == 0 || !f.Log.After.SyncsAlways {
 		found.Level = Unknown
 		found.Says = rate + "; how many the log's disk can sync is measured only where it is on this machine"
@@ -77,10 +79,12 @@ func shard(lane flow, f Facts) Finding {
 // store says whether ClickHouse is at its limit.
 func store(f Facts) Finding {
 	var arrived, stored float64
+	var waits time.Duration
 	for i, now := range f.Log.After.Streams {
 		if now.Consumed && i < len(f.Log.Before.Streams) {
 			one := flowOf(f.Log.Before.Streams[i], now, f.Log.Interval)
 			arrived, stored = arrived+one.arrived, stored+one.stored
+			waits = max(waits, age(now, f.Log.After.Clock))
 		}
 	}
 	found := Finding{Check: "clickhouse", Where: "ClickHouse", Level: OK}
@@ -95,14 +99,15 @@ func store(f Facts) Finding {
 	}
 	shared := f.Machine != nil && f.Machine.EngineCPU >= 0
 	busy := shared && ratio(f.Machine.UpCPU+f.Machine.EngineCPU, float64(f.Machine.Cores)) >= storeCPU
+	behind := share < storeBehind && waits >= storeLate
 	switch {
-	case share < storeBehind && shared && busy:
+	case behind && shared && busy:
 		found.Level = Warning
 		return found.advise("the cores of this machine are the limit: a ClickHouse server of its own is next (--clickhouse-url)")
-	case share < storeBehind && cpu >= storeCPU:
+	case behind && cpu >= storeCPU:
 		found.Level = Warning
 		return found.advise("its cores are the limit: a second ClickHouse shard is next")
-	case share < storeBehind:
+	case behind:
 		found.Level = Warning
 		return found.advise("its cores are not the limit: look at its disk, and at the processors' log lines, first")
 	case shared && ratio(f.Machine.EngineCPU, float64(f.Machine.Cores)) >= storeAlone:

@@ -92,11 +92,11 @@ func space(where string, free, total uint64) Finding {
 	if free >= diskAlways {
 		f.Level = OK
 	}
-	f.Says = fmt.Sprintf("%s free of %s", bytes(free), bytes(total))
+	f.Says = fmt.Sprintf("%s free of %s", sizeText(free), sizeText(total))
 	return f.advise("free or add space, or keep rows for less time (--keep-*): a full disk refuses events until there is room")
 }
 
-func bytes(n uint64) string { return humanize.IBytes(n) }
+func sizeText(n uint64) string { return humanize.IBytes(n) }
 
 // ratio is 0 where it is not defined.
 func ratio(a, b float64) float64 {

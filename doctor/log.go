@@ -110,7 +110,7 @@ func fill(s eventlog.StreamStatus) Finding {
 	}
 	full := ratio(float64(s.Bytes), float64(s.Limits.MaxBytes))
 	f := Finding{Check: "fill", Where: where(s), Level: grade(full, fillWarning, fillWrong)}
-	f.Says = fmt.Sprintf("%s of %s, %s full", bytes(s.Bytes), bytes(uint64(s.Limits.MaxBytes)), percent(full)) //nolint:gosec // above 0
+	f.Says = fmt.Sprintf("%s of %s, %s full", sizeText(s.Bytes), sizeText(uint64(s.Limits.MaxBytes)), percent(full)) //nolint:gosec // above 0
 	if !s.Consumed {
 		return f.advise("replay or purge dead letters ('flywheel deadletter'): when this is full, records whose events cannot be stored stay in their lane")
 	}
@@ -136,7 +136,7 @@ func filling(before, now eventlog.StreamStatus, took time.Duration) Finding {
 	if left < verySoonFull {
 		f.Level = Wrong
 	}
-	f.Says = fmt.Sprintf("grows by %s/s more than is processed: full in %v", bytes(uint64(perSecond)), left)
+	f.Says = fmt.Sprintf("grows by %s/s more than is processed: full in %v", sizeText(uint64(perSecond)), left)
 	return f.advise("see 'flywheel doctor' under Capacity for what holds the processors up; a peak that ends before then needs nothing")
 }
 
@@ -146,13 +146,17 @@ func lag(s eventlog.StreamStatus, now time.Time) Finding {
 	if s.Unprocessed == 0 {
 		return f
 	}
-	var age time.Duration
-	if !s.Oldest.IsZero() {
-		age = max(now.Sub(s.Oldest), 0).Round(time.Millisecond)
-	}
-	f.Level = grade(age, lagWarning, lagWrong)
-	f.Says = fmt.Sprintf("%d records wait, the oldest for %v", s.Unprocessed, age)
+	f.Level = grade(age(s, now), lagWarning, lagWrong)
+	f.Says = fmt.Sprintf("%d records wait, the oldest for %v", s.Unprocessed, age(s, now).Round(time.Millisecond))
 	return f.advise("see whether a processor runs and what it logs: it gives records back when ClickHouse does not take them")
+}
+
+// age is how long the oldest record that is not processed waits.
+func age(s eventlog.StreamStatus, now time.Time) time.Duration {
+	if s.Oldest.IsZero() {
+		return 0
+	}
+	return max(now.Sub(s.Oldest), 0)
 }
 
 // expiry says whether the log is about to drop what has not been processed.
@@ -161,10 +165,10 @@ func expiry(s eventlog.StreamStatus, now time.Time) Finding {
 	if s.Limits.MaxAge <= 0 || s.Oldest.IsZero() {
 		return f
 	}
-	age := now.Sub(s.Oldest)
-	f.Level = grade(age.Seconds()/s.Limits.MaxAge.Seconds(), ageWarning, ageWrong)
+	waits := age(s, now)
+	f.Level = grade(waits.Seconds()/s.Limits.MaxAge.Seconds(), ageWarning, ageWrong)
 	if f.Level != OK {
-		f.Says = fmt.Sprintf("the oldest record that is not processed is %v old and is dropped at %v", age.Round(time.Second), s.Limits.MaxAge)
+		f.Says = fmt.Sprintf("the oldest record that is not processed is %v old and is dropped at %v", waits.Round(time.Second), s.Limits.MaxAge)
 	}
 	return f.advise("bring the processors back, or raise --log-max-age before: what is dropped is lost")
 }

@@ -51,14 +51,14 @@ func (m *Machine) files() Finding {
 }
 
 func (m *Machine) memory() Finding {
-	f := Finding{Check: "memory", Where: "machine", Level: OK, Says: fmt.Sprintf("%s available of %s", bytes(m.Available), bytes(m.Memory))}
+	f := Finding{Check: "memory", Where: "machine", Level: OK, Says: fmt.Sprintf("%s available of %s", sizeText(m.Available), sizeText(m.Memory))}
 	if m.Available < memoryFree {
 		f.Level = Wrong
 		return f.advise("stop what else runs here, or bound flywheel: GOMEMLIMIT and --engine-memory")
 	}
 	if m.Memory < memoryNeeded {
 		f.Level = Warning
-		f.Says += fmt.Sprintf("; 'flywheel up' at full load takes up to %s", bytes(memoryNeeded))
+		f.Says += fmt.Sprintf("; 'flywheel up' at full load takes up to %s", sizeText(memoryNeeded))
 	}
 	return f.advise("bound it: GOMEMLIMIT=600MiB and --engine-memory 512MiB cost about a third of the throughput")
 }
