@@ -51,7 +51,7 @@ func (l *Log) durable() []Finding {
 		f.Level, f.Says = Warning, "the monitoring address does not answer: "+l.Monitor.Err
 		f.Do = "give the address of http_port of the NATS server with --nats-monitor"
 	case l.After.SyncsAlways || l.Monitor != nil && l.Monitor.SyncAlways:
-		f.Says = fmt.Sprintf("every record is synced to disk before it is acknowledged, %d copies", replicas)
+		f.Says = fmt.Sprintf("every record is synced to disk before it is acknowledged; copies: %d", replicas)
 	case replicas > 1 && l.Monitor != nil:
 		f.Says = fmt.Sprintf("%d copies, not synced at once: safe as long as the servers do not lose power together", replicas)
 	case l.Monitor != nil:

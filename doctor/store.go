@@ -14,7 +14,7 @@ const (
 	settleWarning, settleWrong = time.Minute, 10 * time.Minute
 	settleHint                 = "see whether a processor with a settler runs and what it logs; under a load at the machine's limit rates fall behind and catch up afterwards"
 	clickHouseHint             = "start ClickHouse, or give its URL with --clickhouse-url: until it is back the log keeps events, and rates stand still"
-	partsHint                  = "look for processors that insert small blocks (many processes, --max-delay too short), or disks that are too slow to merge; inserts are delayed at this number and refused at the next"
+	partsHint                  = "look for processors that insert small blocks (many processes, --flush-delay too short), or disks that are too slow to merge; inserts are delayed at this number and refused at the next"
 	asyncHint                  = "remove async_insert from the --clickhouse-url and from the settings of its user: a record may be acknowledged only when its rows are stored"
 	mutationHint               = "see system.mutations; KILL MUTATION removes one that cannot succeed, and merges of its parts wait until then"
 	ageHint                    = "remove the TTL, and set ages with the --keep-* flags of the processors: otherwise rates are counted again from what is gone"

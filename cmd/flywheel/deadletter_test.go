@@ -273,6 +273,14 @@ func TestUndecodableLetters(t *testing.T) {
 	if out := d.refused(t, 1, "show", "999"); !strings.Contains(out, "dead letter 999: the log holds no such dead letter") {
 		t.Errorf("show 999: %s", out)
 	}
+	for answer, want := range map[string]bool{"y\n": true, "Y": true, "n\n": false, "\n": false, "": false} {
+		var asked bytes.Buffer
+		purge := deadLetterPurgeCmd{deadLetterFilter: deadLetterFilter{Lane: bothLanes}, All: true}
+		agreed, err := purge.ask(t.Context(), environment{stdout: &asked}, d.log, strings.NewReader(answer))
+		if err != nil || agreed != want || asked.String() != "Delete 10 dead letters for good? [y/N] " {
+			t.Errorf("answer %q: %v, %v after %q", answer, agreed, err, &asked)
+		}
+	}
 	if out := d.letters(t, "purge", "--reason", "decoded", "--yes"); out != "Deleted 5 dead letters.\n" || d.held(t) != n {
 		t.Errorf("purge: %s, %d left", out, d.held(t))
 	}
