@@ -12,10 +12,9 @@ const (
 	// second shard: above it the wait for a sync grows faster than the load.
 	syncShare = 0.7
 	// storeBehind is the part of what arrives below which ClickHouse does not keep up, when
-	// records also wait for storeLate: less is the rhythm of batches. storeCPU is the part
-	// of the cores from which on they are what it lacks.
+	// records also wait for longer than batchRhythm. storeCPU is the part of the cores from
+	// which on they are what it lacks.
 	storeBehind, storeCPU = 0.97, 0.8
-	storeLate             = 5 * time.Second
 	// storeAlone is the part of the cores that ClickHouse takes of a machine that it
 	// shares from which on it needs one of its own.
 	storeAlone = 0.6
@@ -99,7 +98,7 @@ func store(f Facts) Finding {
 	}
 	shared := f.Machine != nil && f.Machine.EngineCPU >= 0
 	busy := shared && ratio(f.Machine.UpCPU+f.Machine.EngineCPU, float64(f.Machine.Cores)) >= storeCPU
-	behind := share < storeBehind && waits >= storeLate
+	behind := share < storeBehind && waits >= batchRhythm
 	switch {
 	case behind && shared && busy:
 		found.Level = Warning

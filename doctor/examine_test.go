@@ -83,8 +83,8 @@ func TestFindings(t *testing.T) {
 		{"lane filling", func(f *Facts) { outcome(f).Bytes = 750 << 20 }, "fill", Warning, "750 MiB of 1.0 GiB, 73 % full"},
 		{"lane full", func(f *Facts) { outcome(f).Bytes = 1000 << 20 }, "fill", Wrong, "98 % full"},
 		{"lane without limit", func(f *Facts) { outcome(f).Limits.MaxBytes = -1 }, "fill", Warning, "no size limit"},
-		{"full in an hour", func(f *Facts) { outcome(f).Unprocessed = 6 }, "backlog", Warning, "full in"},
-		{"full in minutes", func(f *Facts) { outcome(f).Unprocessed = 103 }, "backlog", Wrong, "grows by 10 MiB/s"},
+		{"full in an hour", func(f *Facts) { outcome(f).Unprocessed, outcome(f).Oldest = 6, noon.Add(-8*time.Second) }, "backlog", Warning, "full in"},
+		{"full in minutes", func(f *Facts) { outcome(f).Unprocessed, outcome(f).Oldest = 103, noon.Add(-8*time.Second) }, "backlog", Wrong, "grows by 10 MiB/s"},
 		{"behind", func(f *Facts) { outcome(f).Oldest = noon.Add(-2 * time.Minute) }, "lag", Warning, "the oldest for 2m0s"},
 		{"far behind", func(f *Facts) { outcome(f).Oldest = noon.Add(-time.Hour) }, "lag", Wrong, "1h0m0s"},
 		{"about to expire", func(f *Facts) { outcome(f).Oldest = noon.Add(-60 * time.Hour) }, "expiry", Wrong, "is dropped at 72h0m0s"},
@@ -149,6 +149,7 @@ func TestContent(t *testing.T) {
 		"a monitor that says it syncs": func(f *Facts) { f.Log.After.SyncsAlways, f.Log.Monitor = false, &Monitor{SyncAlways: true} },
 		"a slow answer":                func(f *Facts) { f.Log.After.Asked, f.Log.After.RoundTrip = noon.Add(-9*time.Second), 10*time.Second },
 		"a big disk that is full":      func(f *Facts) { f.Store.Free, f.Store.Total = 200<<30, 100<<40 },
+		"between two batches":          func(f *Facts) { f.Log.After.Streams[0].Unprocessed = 103 },
 		"a backlog that shrinks":       func(f *Facts) { f.Log.Before.Streams[0].Unprocessed = 500 },
 		"an empty log": func(f *Facts) {
 			for i := range f.Log.After.Streams {

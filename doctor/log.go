@@ -13,7 +13,10 @@ const (
 	fillWrong   = 0.9
 	// soonFull and veryFull are how far ahead a lane that fills up is told.
 	soonFull, verySoonFull = 6 * time.Hour, 30 * time.Minute
-	lagWarning, lagWrong   = time.Minute, 10 * time.Minute
+	// batchRhythm is how long records wait while processors keep up, at most: two looks
+	// between two batches say nothing of a backlog.
+	batchRhythm          = 5 * time.Second
+	lagWarning, lagWrong = time.Minute, 10 * time.Minute
 	// ageWarning and ageWrong are parts of a stream's age limit.
 	ageWarning, ageWrong = 0.25, 0.75
 )
@@ -36,7 +39,7 @@ func (l *Log) findings() []Finding {
 		}
 		found = append(found, fill(s), lag(s, l.After.Clock), expiry(s, l.After.Clock))
 		if i < len(l.Before.Streams) {
-			found = append(found, filling(l.Before.Streams[i], s, l.Interval))
+			found = append(found, filling(l.Before.Streams[i], s, l.Interval, l.After.Clock))
 		}
 	}
 	return found
@@ -118,12 +121,12 @@ func fill(s eventlog.StreamStatus) Finding {
 }
 
 // filling says when a lane will be full if it goes on as between the two looks.
-func filling(before, now eventlog.StreamStatus, took time.Duration) Finding {
+func filling(before, now eventlog.StreamStatus, took time.Duration, clock time.Time) Finding {
 	f := Finding{Check: "backlog", Where: where(now), Level: OK, Says: "processors keep up with what arrives"}
 	grown := float64(now.Unprocessed) - float64(before.Unprocessed)
 	each := ratio(float64(now.Bytes), float64(now.Records))
 	perSecond := ratio(grown*each, took.Seconds())
-	if perSecond <= 0 || now.Limits.MaxBytes <= 0 {
+	if perSecond <= 0 || now.Limits.MaxBytes <= 0 || age(now, clock) < batchRhythm {
 		return f
 	}
 	room := max(float64(now.Limits.MaxBytes)-float64(now.Unprocessed)*each, 0)
