@@ -100,16 +100,17 @@ func (d *letterDesk) drained(t *testing.T) {
 func (d *letterDesk) sameRates(t *testing.T, a, b string) {
 	t.Helper()
 	of := func(tenant string) string {
-		out := succeed(t, "rates", "--feedback", d.feedback, "--tenant", tenant, "--format", "json", "--group-by", "model,surface,trigger,source")
+		var out strings.Builder
+		out.WriteString(succeed(t, "rates", "--feedback", d.feedback, "--tenant", tenant, "--format", "json", "--group-by", "model,surface,trigger,source"))
 		for _, table := range []string{"interactions", "opportunities", "content", "edits", "steps"} {
 			var rows, hash uint64
 			query := "SELECT count(), sum(cityHash64(toString(tuple(* EXCEPT tenant)))) FROM " + table + " FINAL WHERE tenant = ?"
 			if err := d.db.Conn().QueryRow(t.Context(), query, tenant).Scan(&rows, &hash); err != nil {
 				t.Fatal(err)
 			}
-			out += table + " " + strconv.FormatUint(rows, 10) + " " + strconv.FormatUint(hash, 10) + "\n"
+			out.WriteString(table + " " + strconv.FormatUint(rows, 10) + " " + strconv.FormatUint(hash, 10) + "\n")
 		}
-		return out
+		return out.String()
 	}
 	want := of(a)
 	if !strings.Contains(want, "group") {
