@@ -61,28 +61,32 @@ func timing() []change {
 	}
 }
 
-// mutant is a deliberate bug, and a run in which the harness must catch it.
+// mutant is a deliberate bug, a run in which the harness must catch it, and as what.
 type mutant struct {
 	changes []change
 	fault   string
 	seed    uint64
+	caught  func(*result) bool
 }
+
+func lost(r *result) bool       { return r.Lost > 0 }
+func duplicated(r *result) bool { return r.Duplicated > 0 }
 
 // mutants are the deliberate bugs.
 func mutants() map[string]mutant {
 	return map[string]mutant{
 		// The collector acknowledges before the log has confirmed.
-		"ack-before-log": {fault: "kill-nats-two", seed: 1, changes: []change{
+		"ack-before-log": {fault: "kill-nats-two", seed: 1, caught: lost, changes: []change{
 			{"collector/group.go", "\tg.err = c.log.Publish(ctx, c.lane, g.record)\n\tc.note(g)\n", "\tclose(g.done)\n\t_ = c.log.Publish(ctx, c.lane, g.record)\n\tc.note(g)\n"},
 			{"collector/group.go", "\tg.record = nil\n\tclose(g.done)\n", "\tg.record = nil\n"},
 		}},
 		// The processor acknowledges to the log before ClickHouse has the rows.
-		"ack-before-insert": {fault: "kill-processor-insert", seed: 1, changes: []change{
+		"ack-before-insert": {fault: "kill-processor-insert", seed: 1, caught: lost, changes: []change{
 			{"processor/writer.go", "\terr := w.store(ctx, b)\n\tstop()\n", "\t_ = b.finish(w.p.cfg.RetryMax)\n\terr := w.store(ctx, b)\n\tstop()\n"},
 			{"processor/writer.go", "\tif err := b.finish(w.p.cfg.RetryMax); err != nil {\n\t\tw.log.Warn", "\tif err := error(nil); err != nil {\n\t\tw.log.Warn"},
 		}},
 		// A value that is measured twice is the sum, so that a duplicate changes it.
-		"sum-duplicates": {fault: "twice-clients", seed: 1, changes: []change{
+		"sum-duplicates": {fault: "twice-clients", seed: 1, caught: duplicated, changes: []change{
 			{"internal/warehouse/migrations/0001_interactions.sql", "visible_us           SimpleAggregateFunction(max, UInt64)", "visible_us           SimpleAggregateFunction(sum, UInt64)"},
 		}},
 	}
@@ -95,6 +99,9 @@ type binaries struct{ flywheel, nats string }
 // the named mutant unless it is empty. The sources stay as they are: the changes are an
 // overlay of the build.
 func build(ctx context.Context, dir, mutant string) (binaries, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return binaries{}, fmt.Errorf("make folder: %w", err)
+	}
 	root, err := output(ctx, "go", "list", "-m", "-f", "{{.Dir}}")
 	if err != nil {
 		return binaries{}, err
@@ -106,11 +113,7 @@ func build(ctx context.Context, dir, mutant string) (binaries, error) {
 	overlay := map[string]string{}
 	changes := append(timing(), change{filepath.Join(goroot, "src/time/time.go"), "\tsec, nsec, mono := runtimeNow()\n\tif mono == 0 {", "\tsec, nsec, mono := runtimeNow()\n\tsec += faultsOffset\n\tif mono == 0 {"})
 	if mutant != "" {
-		bug, ok := mutants()[mutant]
-		if !ok {
-			return binaries{}, fmt.Errorf("no mutant is called %q", mutant)
-		}
-		changes = append(changes, bug.changes...)
+		changes = append(changes, mutants()[mutant].changes...)
 	}
 	for i, c := range changes {
 		if err := c.apply(root, dir, i, overlay); err != nil {

@@ -25,10 +25,9 @@ type network struct {
 	blocked    map[[2]string]bool
 }
 
-// newNetwork makes a host per name. It removes what an earlier run left in the slot.
+// newNetwork makes a host per name. The slot has no network.
 func newNetwork(ctx context.Context, slot int, names []string) (*network, error) {
 	n := &network{slot: slot, hosts: map[string]string{}, blocked: map[[2]string]bool{}}
-	n.clean(ctx)
 	n.namespaces = os.Geteuid() == 0 && n.bridge(ctx) == nil
 	for i, name := range names {
 		n.hosts[name] = "127.0.0.1"
@@ -37,7 +36,7 @@ func newNetwork(ctx context.Context, slot int, names []string) (*network, error)
 		}
 		n.hosts[name] = fmt.Sprintf("%s.%d.%d", subnet, slot, 11+i)
 		if err := n.add(ctx, name, i); err != nil {
-			return nil, errors.Join(err, n.close(ctx))
+			return nil, err
 		}
 	}
 	return n, nil
@@ -47,13 +46,15 @@ func (n *network) space(host string) string { return fmt.Sprintf("%s%d-%s", netP
 
 func (n *network) bridgeName() string { return fmt.Sprintf("%s%d", netPrefix, n.slot) }
 
-// gateway is the address of the harness on the bridge.
+// gateway is the address of the harness that hosts reach.
 func (n *network) gateway() string {
 	if !n.namespaces {
 		return "127.0.0.1"
 	}
-	return fmt.Sprintf("%s.%d.1", subnet, n.slot)
+	return n.bridgeAddress()
 }
+
+func (n *network) bridgeAddress() string { return fmt.Sprintf("%s.%d.1", subnet, n.slot) }
 
 func ip(ctx context.Context, args string) error {
 	_, err := output(ctx, "ip", strings.Fields(args)...)
@@ -62,15 +63,13 @@ func ip(ctx context.Context, args string) error {
 
 func (n *network) bridge(ctx context.Context) error {
 	name := n.bridgeName()
-	for _, args := range []string{"link add " + name + " type bridge", "addr add " + n.gateway0() + "/24 dev " + name, "link set " + name + " up"} {
+	for _, args := range []string{"link add " + name + " type bridge", "addr add " + n.bridgeAddress() + "/24 dev " + name, "link set " + name + " up"} {
 		if err := ip(ctx, args); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-func (n *network) gateway0() string { return fmt.Sprintf("%s.%d.1", subnet, n.slot) }
 
 func (n *network) add(ctx context.Context, host string, i int) error {
 	space, outer := n.space(host), fmt.Sprintf("%s%dv%d", netPrefix, n.slot, i)
@@ -110,14 +109,10 @@ func (n *network) unblock(ctx context.Context, a, b string) error {
 		ip(ctx, "-n "+n.space(b)+" route del blackhole "+n.hosts[a]+"/32"))
 }
 
-func (n *network) close(ctx context.Context) error {
-	n.clean(ctx)
-	return nil
-}
-
-// clean removes what the slot has, also after a harness that was killed. That there is
-// nothing is no error.
-func (n *network) clean(ctx context.Context) {
+// removeNetwork removes the network of a slot, also one that a killed harness left. That
+// there is none is no error.
+func removeNetwork(ctx context.Context, slot int) {
+	n := &network{slot: slot}
 	left, err := filepath.Glob("/run/netns/" + n.space("*"))
 	if err != nil {
 		return

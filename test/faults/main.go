@@ -8,19 +8,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
-	"sync"
+	"path/filepath"
 	"syscall"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/yirifi/flywheel/internal/engine"
 )
@@ -29,7 +24,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	stop()
-	if err != nil {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "faults:", err)
 		os.Exit(1)
 	}
@@ -39,36 +34,50 @@ func main() {
 type options struct {
 	runs     int
 	seed     uint64
-	onlySeed uint64
 	jobs     int
 	results  string
-	only     string
+	fault    string
 	mutant   string
 	keep     bool
 	table    bool
+	cover    bool
 	selftest bool
 }
 
-// errFindings ends a campaign that broke the promise.
-var errFindings = errors.New("the promise is broken: see the findings above")
+// everyFault, as -fault, is each kind in turn.
+const everyFault = "each"
 
-func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == "engine" {
-		return engine.Main(args[1:])
-	}
+func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
 	flags.IntVar(&o.runs, "runs", 1, "seeds to run")
 	flags.Uint64Var(&o.seed, "seed", 1, "the first seed")
-	flags.Uint64Var(&o.onlySeed, "only-seed", 0, "run this seed alone, also when the results have it")
 	flags.IntVar(&o.jobs, "jobs", 1, "runs at a time")
-	flags.StringVar(&o.results, "results", "", "file of results, one JSON line per run; seeds it has are not run again")
-	flags.StringVar(&o.only, "fault", "", "let exactly one fault of this kind happen per run; 'each' runs every kind with -runs seeds")
-	flags.StringVar(&o.mutant, "mutant", "", "build a deliberate bug in, which must be caught")
+	flags.StringVar(&o.results, "results", "", "file of results, one JSON line per run; runs it has are not done again")
+	flags.StringVar(&o.fault, "fault", "", "let exactly one fault of this kind happen per run; '"+everyFault+"' does that with every kind")
+	flags.StringVar(&o.mutant, "mutant", "", "build this deliberate bug in, which must be caught")
 	flags.BoolVar(&o.keep, "keep", false, "keep the folder of each run")
-	flags.BoolVar(&o.table, "table", false, "print the table of faults from the results")
-	flags.BoolVar(&o.selftest, "selftest", false, "show that each deliberate bug is caught")
+	flags.BoolVar(&o.table, "table", false, "print the table of faults from the results, and do nothing else")
+	flags.BoolVar(&o.cover, "cover", false, "run a few seeds in which every kind of fault appears, instead of -runs")
+	flags.BoolVar(&o.selftest, "selftest", false, "show that each deliberate bug is caught; alone, or with -cover")
 	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 || o.runs < 1 || o.jobs < 1 {
+		return o, fmt.Errorf("arguments %q, %d runs, %d at a time: no argument and at least one of each is needed", flags.Args(), o.runs, o.jobs)
+	}
+	if _, ok := mutants()[o.mutant]; !ok && o.mutant != "" {
+		return o, fmt.Errorf("no mutant is called %q", o.mutant)
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, args []string) (err error) {
+	if len(args) > 0 && args[0] == "engine" {
+		return engine.Main(args[1:])
+	}
+	o, err := parse(args)
+	if err != nil {
 		return err
 	}
 	done, err := readResults(o.results)
@@ -78,125 +87,76 @@ func run(ctx context.Context, args []string) error {
 	if o.table {
 		return writeTable(os.Stdout, done)
 	}
-	if o.selftest {
-		return selftest(ctx, o)
+	jobs, err := plannedJobs(o, done)
+	if err != nil || len(jobs) == 0 {
+		return err
 	}
-	dir, err := os.MkdirTemp("", "flywheel-faults-build-")
-	if err != nil {
-		return fmt.Errorf("make folder: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	programs, err := build(ctx, dir, o.mutant)
+	slots, err := takeSlots(ctx, o.jobs+1) // one for the programs
 	if err != nil {
 		return err
 	}
-	if o.only != "each" {
-		return campaign(ctx, o, programs, done)
-	}
-	for _, f := range catalogue() {
-		o.only = f.name
-		if err := campaign(ctx, o, programs, done); err != nil {
+	defer func() { err = errors.Join(err, freeSlots(context.WithoutCancel(ctx), slots)) }()
+	c := &campaign{out: os.Stdout, results: o.results, keep: o.keep, programs: map[string]binaries{}}
+	for _, one := range jobs {
+		if _, ok := c.programs[one.Mutant]; ok {
+			continue
+		}
+		c.say("building the programs, mutant %q\n", one.Mutant)
+		if c.programs[one.Mutant], err = build(ctx, filepath.Join(slots[0].dir, "programs-"+one.Mutant), one.Mutant); err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.run(ctx, jobs, slots[1:])
 }
 
-// campaign runs the seeds that are not done.
-func campaign(ctx context.Context, o options, programs binaries, done []result) error {
-	if o.onlySeed != 0 {
-		o.seed, o.runs, done = o.onlySeed, 1, nil
+// plannedJobs are the runs that the flags ask for and that are not done.
+func plannedJobs(o options, done []result) ([]job, error) {
+	var jobs []job
+	if o.selftest {
+		jobs = selftest()
 	}
-	had := map[string]bool{}
-	for _, r := range done {
-		had[key(r)] = true
-	}
-	slots := make(chan int, o.jobs)
-	for slot := range o.jobs {
-		slots <- slot
-	}
-	var mu sync.Mutex
-	broken := false
-	group, running := errgroup.WithContext(ctx)
-	group.SetLimit(o.jobs)
-	for seed := o.seed; seed < o.seed+uint64(o.runs); seed++ {
-		if had[key(result{Seed: seed, Only: o.only, Mutant: o.mutant})] || running.Err() != nil {
-			continue
+	switch {
+	case o.cover:
+		seeds, err := cover()
+		if err != nil {
+			return nil, err
 		}
-		group.Go(func() error {
-			slot := <-slots
-			defer func() { slots <- slot }()
-			res, err := runSeed(running, o, programs, seed, slot)
-			if err != nil {
-				return fmt.Errorf("seed %d (folder %s): %w", seed, res.Dir, err)
+		for _, seed := range seeds {
+			jobs = append(jobs, job{Seed: seed})
+		}
+	case !o.selftest:
+		kinds := []string{o.fault}
+		if o.fault == everyFault {
+			kinds = nil
+			for _, f := range catalogue() {
+				kinds = append(kinds, f.name)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			res.print()
-			broken = broken || len(res.Findings) > 0
-			return appendResult(o.results, res)
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	if broken {
-		return errFindings
-	}
-	return ctx.Err()
-}
-
-// key tells runs apart.
-func key(r result) string { return fmt.Sprint(r.Seed, " ", r.Only, " ", r.Mutant) }
-
-// print writes the line of a run, and how to repeat one with findings.
-func (r result) print() {
-	fmt.Printf("seed %d: %s: lost %d, duplicated %d, unknown %d of %d events, recovery %.1f s, %.0f s, namespaces %t\n",
-		r.Seed, strings.Join(r.Faults, " "), r.Lost, r.Duplicated, r.Unknown, r.Acked+r.Unknown+r.Refused, float64(r.RecoveryMs)/1e3, r.Seconds, r.Namespaces)
-	if len(r.Skipped) > 0 {
-		fmt.Printf("  SKIPPED, not permitted here: %s\n", strings.Join(r.Skipped, " "))
-	}
-	for _, f := range r.Findings {
-		fmt.Println("  FINDING", f)
-	}
-	if len(r.Findings) > 0 {
-		fmt.Printf("  logs in %s; again: go run ./test/faults -only-seed %d -fault %q -mutant %q -keep\n", r.Dir, r.Seed, r.Only, r.Mutant)
-	}
-}
-
-func readResults(path string) ([]result, error) {
-	if path == "" {
-		return nil, nil
-	}
-	file, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read results: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	var all []result
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var r result
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			return nil, fmt.Errorf("read results in %s: %w", path, err)
 		}
-		all = append(all, r)
+		for _, kind := range kinds {
+			for seed := o.seed; seed < o.seed+uint64(o.runs); seed++ {
+				jobs = append(jobs, job{Seed: seed, Only: kind, Mutant: o.mutant})
+			}
+		}
 	}
-	return all, lines.Err()
+	had := map[job]bool{}
+	for _, r := range done {
+		had[r.job] = true
+	}
+	var left []job
+	for _, one := range jobs {
+		if !had[one] {
+			left = append(left, one)
+		}
+	}
+	return left, nil
 }
 
-func appendResult(path string, r result) (err error) {
-	if path == "" {
-		return nil
+// selftest are the runs that show that the harness can fail: each deliberate bug in the
+// run in which it must be caught, and the same run without it, in which nothing is.
+func selftest() []job {
+	var jobs []job
+	for name, m := range mutants() {
+		jobs = append(jobs, job{Seed: m.seed, Only: m.fault, Mutant: name}, job{Seed: m.seed, Only: m.fault})
 	}
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("write results: %w", err)
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	return json.NewEncoder(file).Encode(r)
+	return jobs
 }

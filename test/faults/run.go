@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -31,14 +33,23 @@ const (
 	verifyTimeout = time.Minute
 	faultsMin     = 3
 	faultsMax     = 6
+	// coverFrom is how many seeds are looked at for the few that have every fault.
+	coverFrom = 200
 )
+
+// job says what a run is: all that matters for doing it again.
+type job struct {
+	Seed uint64 `json:"seed"`
+	// Only is the one fault that happens; empty: several, drawn from the seed.
+	Only string `json:"only,omitempty"`
+	// Mutant is the deliberate bug; empty: none.
+	Mutant string `json:"mutant,omitempty"`
+}
 
 // result is one run, a line of the results file.
 type result struct {
-	Seed   uint64 `json:"seed"`
-	Mutant string `json:"mutant,omitempty"`
-	// Only is the fault of -fault; Faults are those that happened.
-	Only       string         `json:"only,omitempty"`
+	job
+	// Faults are those that happened, Skipped those that are not permitted here.
 	Faults     []string       `json:"faults"`
 	Skipped    []string       `json:"skipped,omitempty"`
 	Namespaces bool           `json:"namespaces"`
@@ -54,7 +65,8 @@ type result struct {
 	// and none waited in the log.
 	RecoveryMs int64   `json:"recovery_ms"`
 	Seconds    float64 `json:"seconds"`
-	Dir        string  `json:"dir,omitempty"`
+	// Dir has the logs of a run with findings.
+	Dir string `json:"dir,omitempty"`
 }
 
 // planned is a fault at its time.
@@ -88,13 +100,54 @@ func plan(r *rand.Rand, only string, namespaces, disks bool) (faults []planned, 
 	return faults, skipped, nil
 }
 
-// runSeed runs one seed. An error says that the harness itself failed.
-func runSeed(ctx context.Context, o options, programs binaries, seed uint64, slot int) (res result, err error) {
+// cover returns seeds in which together every kind of fault appears: as few as taking the
+// most useful of the first ones each time comes to.
+func cover() ([]uint64, error) {
+	kinds := map[string]bool{}
+	for _, f := range catalogue() {
+		kinds[f.name] = true
+	}
+	var seeds []uint64
+	for len(kinds) > 0 {
+		best, most := uint64(0), 0
+		for seed := range uint64(coverFrom) {
+			faults, _, err := plan(rand.New(rand.NewPCG(seed+1, 0)), "", true, true)
+			if err != nil {
+				return nil, err
+			}
+			useful := map[string]bool{}
+			for _, f := range faults {
+				if kinds[f.name] {
+					useful[f.name] = true
+				}
+			}
+			if len(useful) > most {
+				best, most = seed+1, len(useful)
+			}
+		}
+		if most == 0 {
+			return nil, fmt.Errorf("faults %v appear in none of the first %d seeds", slices.Collect(maps.Keys(kinds)), coverFrom)
+		}
+		faults, _, err := plan(rand.New(rand.NewPCG(best, 0)), "", true, true)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range faults {
+			delete(kinds, f.name)
+		}
+		seeds = append(seeds, best)
+	}
+	return seeds, nil
+}
+
+// runOne does one run in a slot. An error says that nothing can be said of it: the
+// harness itself failed, or was interrupted.
+func runOne(ctx context.Context, one job, programs binaries, place *slot) (res result, err error) {
 	began := time.Now()
-	res = result{Seed: seed, Mutant: o.mutant, Only: o.only}
-	r := rand.New(rand.NewPCG(seed, 0))
+	res = result{job: one}
+	r := rand.New(rand.NewPCG(one.Seed, 0))
 	privileged := os.Geteuid() == 0
-	faults, skipped, err := plan(r, o.only, privileged, privileged)
+	faults, skipped, err := plan(r, one.Only, privileged, privileged)
 	if err != nil {
 		return res, err
 	}
@@ -106,22 +159,18 @@ func runSeed(ctx context.Context, o options, programs binaries, seed uint64, slo
 			disks = append(disks, f.disk)
 		}
 	}
-	if res.Dir, err = os.MkdirTemp("", "flywheel-faults-"); err != nil {
+	if err := os.MkdirAll(filepath.Join(place.dir, "run"), 0o750); err != nil {
 		return res, fmt.Errorf("make folder: %w", err)
 	}
-	w, err := startWorld(ctx, res.Dir, programs, slot, r, disks)
+	w, err := startWorld(ctx, place, programs, r, disks)
 	if err != nil {
 		return res, err
 	}
+	defer w.stop()
 	res.Namespaces = w.network.namespaces
 	err = w.trial(ctx, &res, faults)
 	res.Seconds = time.Since(began).Seconds()
-	err = errors.Join(err, w.stop())
-	if err == nil && len(res.Findings) == 0 && !o.keep {
-		err = os.RemoveAll(res.Dir)
-		res.Dir = ""
-	}
-	return res, err
+	return res, errors.Join(err, ctx.Err())
 }
 
 // trial sends load under faults, heals, and checks.

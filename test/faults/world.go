@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	startTimeout = 30 * time.Second
+	startTimeout = time.Minute
+	stopTimeout  = 10 * time.Second
 	pollEvery    = 50 * time.Millisecond
 	// diskBytes is the size of a file system that is going to be full.
 	diskBytes = "192m"
@@ -52,7 +53,6 @@ type world struct {
 	// store are the links from the roles to ClickHouse, clients those from each client
 	// to each collector.
 	store, clients map[string]*link
-	mounts         []string
 	cancel         context.CancelFunc
 	supervisors    sync.WaitGroup
 	logs           []io.Closer
@@ -60,20 +60,20 @@ type world struct {
 
 // startWorld starts everything and returns when events can be taken. full says which
 // data folders ("nats1", "clickhouse") are on a small file system.
-func startWorld(ctx context.Context, dir string, programs binaries, slot int, random *rand.Rand, full []string) (w *world, err error) {
+func startWorld(ctx context.Context, place *slot, programs binaries, random *rand.Rand, full []string) (w *world, err error) {
 	w = &world{
-		dir: dir, programs: programs, random: random, processes: map[string]*process{}, ports: map[string]string{}, monitor: map[string]string{},
+		dir: filepath.Join(place.dir, "run"), programs: programs, random: random, processes: map[string]*process{}, ports: map[string]string{}, monitor: map[string]string{},
 		store: map[string]*link{}, clients: map[string]*link{},
 	}
 	running, cancel := context.WithCancel(ctx)
 	w.cancel = cancel
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, w.stop())
+			w.stop()
 		}
 	}()
 	hosts := append(append(append(natsNames(), collectorNames()...), processorNames()...), feedbackName)
-	if w.network, err = newNetwork(ctx, slot, hosts); err != nil {
+	if w.network, err = newNetwork(ctx, place.number, hosts); err != nil {
 		return w, err
 	}
 	for _, name := range full {
@@ -97,7 +97,11 @@ func startWorld(ctx context.Context, dir string, programs binaries, slot int, ra
 	cfg := eventlog.DefaultConfig()
 	cfg.URL, cfg.Replicas, cfg.AckWait = w.natsURL(), len(natsNames()), 3*time.Second
 	cfg.Outcome.MaxBytes, cfg.Trace.MaxBytes = laneBytes, laneBytes
-	if w.log, err = eventlog.Open(ctx, cfg, quiet); err != nil {
+	err = w.until(ctx, "the log has its streams", func() error {
+		w.log, err = eventlog.Open(ctx, cfg, quiet)
+		return err
+	})
+	if err != nil {
 		return w, err
 	}
 	return w, w.startRoles(running)
@@ -289,15 +293,14 @@ func (w *world) mount(folder string) error {
 	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size="+diskBytes); err != nil {
 		return fmt.Errorf("mount a small file system: %w", err)
 	}
-	w.mounts = append(w.mounts, folder)
 	return nil
 }
 
-// stop ends everything.
-func (w *world) stop() error {
-	var errs []error
+// stop ends everything that runs. The folder, mounts and the network are the slot's to
+// remove. How the programs end tells nothing about the promise: no error is kept.
+func (w *world) stop() {
 	if w.log != nil {
-		errs = append(errs, w.log.Close())
+		_ = w.log.Close()
 	}
 	w.cancel()
 	w.supervisors.Wait()
@@ -306,22 +309,15 @@ func (w *world) stop() error {
 			l.close()
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	if w.db != nil {
-		errs = append(errs, w.db.Close())
+		_ = w.db.Close()
 	}
 	if w.engine != nil {
-		errs = append(errs, w.engine.Stop(ctx))
-	}
-	if w.network != nil {
-		errs = append(errs, w.network.close(ctx))
+		_ = w.engine.Stop(ctx)
 	}
 	for _, log := range w.logs {
-		errs = append(errs, log.Close())
+		_ = log.Close()
 	}
-	for _, folder := range w.mounts {
-		errs = append(errs, syscall.Unmount(folder, syscall.MNT_DETACH))
-	}
-	return errors.Join(errs...)
 }
