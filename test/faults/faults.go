@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,10 +21,8 @@ import (
 type fault struct {
 	// name is what -fault and the table call it, point what fails, in words.
 	name, point string
-	// namespaces says that it needs network namespaces, disk on which host ("" for
-	// none) it needs a small file system.
-	namespaces bool
-	disk       string
+	// disks are the hosts that need a small file system for it.
+	disks []string
 	// hurt does it and returns what undoes it.
 	hurt func(ctx context.Context, w *world, r *rand.Rand) (heal func() error, err error)
 }
@@ -42,10 +40,10 @@ func catalogue() []fault {
 		{name: "kill-clickhouse-insert", point: "SIGKILL of ClickHouse in the middle of an insert", hurt: killInsert},
 		{name: "kill-processor-insert", point: "SIGKILL of the processors in the middle of an insert", hurt: killInserting},
 		{name: "stop-clickhouse", point: "SIGSTOP of ClickHouse", hurt: signalEngine(syscall.SIGSTOP)},
-		{name: "part-collector-nats", point: "partition collector - log", namespaces: true, hurt: partition(collectorNames())},
-		{name: "part-processor-nats", point: "partition processor - log", namespaces: true, hurt: partition(processorNames())},
-		{name: "part-nats-leader", point: "partition of the log's leader from its peers", namespaces: true, hurt: partitionLeader},
-		{name: "part-processor-clickhouse", point: "partition processor - ClickHouse", hurt: onStore(func(l *link) { l.held.Store(true) })},
+		{name: "part-collector-nats", point: "partition collector - log", hurt: partition(collectorNames())},
+		{name: "part-processor-nats", point: "partition processor - log", hurt: partition(processorNames())},
+		{name: "part-nats-leader", point: "partition of the log's leader from its peers", hurt: partitionLeader},
+		{name: "part-store", point: "partition processor - ClickHouse", hurt: onStore(func(l *link) { l.held.Store(true) })},
 		{name: "part-client-collector", point: "partition client - collector", hurt: onClients(func(l *link, _ *rand.Rand) { l.held.Store(true) })},
 		{name: "acks-lost", point: "acknowledgements lost on the way to the client", hurt: onClients(func(l *link, _ *rand.Rand) { l.deaf.Store(true) })},
 		{name: "slow-clients", point: "slow network client - collector", hurt: onClients(func(l *link, r *rand.Rand) {
@@ -56,10 +54,12 @@ func catalogue() []fault {
 			l.twice.Store(true)
 			l.cut()
 		})},
-		{name: "slow-clickhouse", point: "slow network processor - ClickHouse", hurt: onStore(func(l *link) { l.delay.Store(int64(200 * time.Millisecond)) })},
-		{name: "cut-clickhouse", point: "connections processor - ClickHouse cut", hurt: onStore((*link).cut)},
-		{name: "full-nats", point: "disk of a log node full", disk: "nats1", hurt: fill("nats1")},
-		{name: "full-clickhouse", point: "disk of ClickHouse full", disk: "clickhouse", hurt: fill("clickhouse")},
+		{name: "slow-clickhouse", point: "slow ClickHouse", hurt: slowEngine},
+		{name: "slow-store", point: "slow network processor - ClickHouse", hurt: onStore(func(l *link) { l.delay.Store(int64(200 * time.Millisecond)) })},
+		{name: "cut-store", point: "connections processor - ClickHouse cut", hurt: onStore((*link).cut)},
+		{name: "full-nats", point: "disk of a log node full", disks: natsNames()[:1], hurt: fill(natsNames()[:1])},
+		{name: "full-nats-all", point: "disks of all log nodes full", disks: natsNames(), hurt: fill(natsNames())},
+		{name: "full-clickhouse", point: "disk of ClickHouse full", disks: []string{engineName}, hurt: fill([]string{engineName})},
 		{name: "clock-collector", point: "clock of a collector jumps", hurt: jump(collectorNames())},
 		{name: "clock-processor", point: "clock of a processor jumps", hurt: jump(processorNames())},
 		{name: "clock-nats", point: "clock of a log node jumps", hurt: jump(natsNames())},
@@ -99,6 +99,27 @@ func signalEngine(s syscall.Signal) hurt {
 	}
 }
 
+// slowEngine lets ClickHouse run for a fifth of the time.
+func slowEngine(ctx context.Context, w *world, _ *rand.Rand) (func() error, error) {
+	slow, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	var failed error
+	running.Go(func() {
+		for failed == nil && slow.Err() == nil {
+			pid := w.engine.PID()
+			failed = ignoreGone(syscall.Kill(pid, syscall.SIGSTOP))
+			wait(slow, 80*time.Millisecond)
+			failed = errors.Join(failed, ignoreGone(syscall.Kill(pid, syscall.SIGCONT)))
+			wait(slow, 20*time.Millisecond)
+		}
+	})
+	return func() error {
+		stop()
+		running.Wait()
+		return failed
+	}, nil
+}
+
 // killInsert kills ClickHouse as soon as it works on an insert.
 func killInsert(ctx context.Context, w *world, _ *rand.Rand) (func() error, error) {
 	look, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -113,19 +134,24 @@ func killInsert(ctx context.Context, w *world, _ *rand.Rand) (func() error, erro
 	return none, ignoreGone(syscall.Kill(w.engine.PID(), syscall.SIGKILL))
 }
 
-// killInserting freezes ClickHouse until the processors have inserts under way, kills
-// these, and lets it go on.
+// killInserting holds what the processors send to ClickHouse until they have inserts under
+// way, kills them, and forgets what was held.
 func killInserting(ctx context.Context, w *world, _ *rand.Rand) (func() error, error) {
-	pid := w.engine.PID()
-	if err := ignoreGone(syscall.Kill(pid, syscall.SIGSTOP)); err != nil {
-		return none, err
+	for _, name := range processorNames() {
+		w.store[name].held.Store(true)
 	}
-	wait(ctx, time.Second)
+	wait(ctx, 1500*time.Millisecond)
 	var errs []error
 	for _, name := range processorNames() {
 		errs = append(errs, w.processes[name].kill())
 	}
-	return func() error { return ignoreGone(syscall.Kill(pid, syscall.SIGCONT)) }, errors.Join(errs...)
+	return func() error {
+		for _, name := range processorNames() {
+			w.store[name].cut()
+			w.store[name].heal()
+		}
+		return nil
+	}, errors.Join(errs...)
 }
 
 func ignoreGone(err error) error {
@@ -209,25 +235,6 @@ func partitionLeader(ctx context.Context, w *world, r *rand.Rand) (func() error,
 	return w.isolate(ctx, leaderOr(ctx, w, r))
 }
 
-// isolate cuts a host off from all nodes of the log.
-func (w *world) isolate(ctx context.Context, host string) (func() error, error) {
-	var errs []error
-	for _, name := range natsNames() {
-		if name != host {
-			errs = append(errs, w.network.block(ctx, host, name))
-		}
-	}
-	return func() error {
-		var errs []error
-		for _, name := range natsNames() {
-			if name != host {
-				errs = append(errs, w.network.unblock(ctx, host, name))
-			}
-		}
-		return errors.Join(errs...)
-	}, errors.Join(errs...)
-}
-
 // onClients does something to about half of the clients' links.
 func onClients(do func(*link, *rand.Rand)) hurt {
 	return func(_ context.Context, w *world, r *rand.Rand) (func() error, error) {
@@ -269,34 +276,49 @@ func sorted(links map[string]*link) []string {
 	return names
 }
 
-// fill fills a small file system with a ballast file, and removes it.
-func fill(name string) hurt {
+// fill fills small file systems with a ballast file each, and removes it. A node of the log
+// that is not healthy then is restarted, as an orchestrator does.
+func fill(names []string) hurt {
 	return func(_ context.Context, w *world, _ *rand.Rand) (func() error, error) {
-		ballast := filepath.Join(w.folder(name), "ballast")
-		file, err := os.Create(ballast)
-		if err != nil {
-			return none, fmt.Errorf("fill disk: %w", err)
-		}
-		defer func() { _ = file.Close() }()
-		block := make([]byte, 64<<10)
-		for len(block) > 0 {
-			if _, err := file.Write(block); err != nil {
-				block = block[:len(block)/2]
-			}
+		var errs []error
+		var ballast []string
+		for _, name := range names {
+			file, err := fillDisk(w.folder(name))
+			ballast = append(ballast, file)
+			errs = append(errs, err)
 		}
 		return func() error {
-			err := os.Remove(ballast)
-			if p := w.processes[name]; p != nil { // an orchestrator restarts what is not healthy
-				ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-				defer cancel()
-				wait(ctx, time.Second)
-				if w.healthy(ctx, name) != nil {
-					err = errors.Join(err, p.kill())
+			var errs []error
+			for _, file := range ballast {
+				errs = append(errs, os.Remove(file))
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+			defer cancel()
+			wait(ctx, time.Second)
+			for _, name := range names {
+				if p := w.processes[name]; p != nil && w.healthy(ctx, name) != nil {
+					errs = append(errs, p.kill())
 				}
 			}
-			return err
-		}, nil
+			return errors.Join(errs...)
+		}, errors.Join(errs...)
 	}
+}
+
+// fillDisk fills the file system of a folder with a new file.
+func fillDisk(folder string) (string, error) {
+	file, err := os.CreateTemp(folder, "ballast-")
+	if err != nil {
+		return "", fmt.Errorf("fill disk: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	block := make([]byte, 64<<10)
+	for len(block) > 0 {
+		if _, err := file.Write(block); err != nil {
+			block = block[:len(block)/2]
+		}
+	}
+	return file.Name(), nil
 }
 
 // jump sets a clock wrong by seconds to hours, and right again.

@@ -12,9 +12,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/yirifi/flywheel/internal/engine"
@@ -155,7 +157,8 @@ func plannedJobs(o options, done []result) ([]job, error) {
 // run in which it must be caught, and the same run without it, in which nothing is.
 func selftest() []job {
 	var jobs []job
-	for name, m := range mutants() {
+	for _, name := range slices.Sorted(maps.Keys(mutants())) {
+		m := mutants()[name]
 		jobs = append(jobs, job{Seed: m.seed, Only: m.fault, Mutant: name}, job{Seed: m.seed, Only: m.fault})
 	}
 	return jobs

@@ -18,6 +18,9 @@ import (
 // part of an address.
 const maxSlots = 200
 
+// diskBytes is the size of a file system that is going to be full.
+const diskBytes = "192m"
+
 // slot is what one run at a time has for itself on this machine, among all campaigns: a
 // folder, and a number for its network.
 type slot struct {
@@ -111,4 +114,15 @@ func (s *slot) endProcesses() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// mount puts a small file system under a folder. Cleaning the slot removes it.
+func mount(folder string) error {
+	if err := os.MkdirAll(folder, 0o750); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size="+diskBytes); err != nil {
+		return fmt.Errorf("mount a small file system: %w", err)
+	}
+	return nil
 }

@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/yirifi/flywheel/internal/engine"
@@ -25,8 +26,6 @@ const (
 	startTimeout = time.Minute
 	stopTimeout  = 10 * time.Second
 	pollEvery    = 50 * time.Millisecond
-	// diskBytes is the size of a file system that is going to be full.
-	diskBytes = "192m"
 	// laneBytes is the size of a lane of the log.
 	laneBytes = 512 << 20
 )
@@ -36,7 +35,10 @@ func natsNames() []string      { return []string{"nats1", "nats2", "nats3"} }
 func collectorNames() []string { return []string{"collector1", "collector2"} }
 func processorNames() []string { return []string{"processor1", "processor2"} }
 
-const feedbackName = "feedback"
+const (
+	feedbackName = "feedback"
+	engineName   = "clickhouse"
+)
 
 // world is a running Flywheel, each part a process on a host of its own.
 type world struct {
@@ -53,9 +55,11 @@ type world struct {
 	// store are the links from the roles to ClickHouse, clients those from each client
 	// to each collector.
 	store, clients map[string]*link
-	cancel         context.CancelFunc
-	supervisors    sync.WaitGroup
-	logs           []io.Closer
+	// paths are the links from hosts to nodes of the log where there are no namespaces.
+	paths       map[[2]string]*link
+	cancel      context.CancelFunc
+	supervisors sync.WaitGroup
+	logs        []io.Closer
 }
 
 // startWorld starts everything and returns when events can be taken. full says which
@@ -63,7 +67,7 @@ type world struct {
 func startWorld(ctx context.Context, place *slot, programs binaries, random *rand.Rand, full []string) (w *world, err error) {
 	w = &world{
 		dir: filepath.Join(place.dir, "run"), programs: programs, random: random, processes: map[string]*process{}, ports: map[string]string{}, monitor: map[string]string{},
-		store: map[string]*link{}, clients: map[string]*link{},
+		store: map[string]*link{}, clients: map[string]*link{}, paths: map[[2]string]*link{},
 	}
 	running, cancel := context.WithCancel(ctx)
 	w.cancel = cancel
@@ -77,7 +81,7 @@ func startWorld(ctx context.Context, place *slot, programs binaries, random *ran
 		return w, err
 	}
 	for _, name := range full {
-		if err := w.mount(w.folder(name)); err != nil {
+		if err := mount(w.folder(name)); err != nil {
 			return w, err
 		}
 	}
@@ -85,7 +89,7 @@ func startWorld(ctx context.Context, place *slot, programs binaries, random *ran
 	var group sync.WaitGroup
 	var engineErr error
 	group.Go(func() {
-		if w.engine, engineErr = engine.Start(ctx, engine.Config{DataDir: w.folder("clickhouse"), MemoryLimit: 1 << 30}, quiet); engineErr == nil {
+		if w.engine, engineErr = engine.Start(ctx, engine.Config{DataDir: w.folder(engineName), MemoryLimit: 1 << 30}, quiet); engineErr == nil {
 			w.db, engineErr = warehouse.Open(ctx, w.engine.DSN("flywheel"), quiet)
 		}
 	})
@@ -144,11 +148,18 @@ func (w *world) startNATS(ctx context.Context) error {
 			ports[name] = number
 		}
 	}
-	var all []string
 	for _, name := range natsNames() {
-		all = append(all, "nats://"+net.JoinHostPort(w.network.hosts[name], routes[name]))
-	}
-	for _, name := range natsNames() {
+		var all []string
+		for _, peer := range natsNames() {
+			if peer == name {
+				continue
+			}
+			to, err := w.path(ctx, name, peer, routes[peer])
+			if err != nil {
+				return err
+			}
+			all = append(all, "nats://"+to)
+		}
 		host := w.network.hosts[name]
 		text := fmt.Sprintf("server_name: %s\nlisten: %q\nhttp: %q\nping_interval: \"2s\"\nmax_payload: 8MB\njetstream { store_dir: %q, sync_interval: always, max_file: 8GB, max_mem: 64MB }\n"+
 			"cluster { name: faults, listen: %q, no_advertise: true, routes: [%s] }\n",
@@ -190,7 +201,6 @@ func (w *world) healthy(ctx context.Context, name string) error {
 
 // startRoles starts collectors, processors and feedback, and waits until they listen.
 func (w *world) startRoles(ctx context.Context) error {
-	nats := []string{"--nats-url=" + w.natsURL(), "--log-replicas=3", "--log-max-outcome=512MiB", "--log-max-trace=512MiB"}
 	for _, name := range append(collectorNames(), feedbackName) {
 		number, err := port(ctx)
 		if err != nil {
@@ -206,9 +216,13 @@ func (w *world) startRoles(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		log, err := w.logFlags(ctx, name)
+		if err != nil {
+			return err
+		}
 		w.store[name] = l
 		store := "--clickhouse-url=" + strings.Replace(dsn, server, l.address(), 1)
-		args := append([]string{"processor", "--flush-delay=100ms", "--settle-interval=300ms", "--user-interval=1s", store}, nats...)
+		args := append([]string{"processor", "--flush-delay=100ms", "--settle-interval=300ms", "--user-interval=1s", store}, log...)
 		if name == feedbackName {
 			args = []string{"feedback", "--feedback-listen=" + w.address(name), store}
 		}
@@ -217,7 +231,11 @@ func (w *world) startRoles(ctx context.Context) error {
 		}
 	}
 	for _, name := range collectorNames() {
-		if err := w.start(ctx, name, append([]string{w.programs.flywheel, "collector", "--listen=" + w.address(name)}, nats...)...); err != nil {
+		log, err := w.logFlags(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := w.start(ctx, name, append([]string{w.programs.flywheel, "collector", "--listen=" + w.address(name)}, log...)...); err != nil {
 			return err
 		}
 	}
@@ -227,6 +245,19 @@ func (w *world) startRoles(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// logFlags are those of a role about the log.
+func (w *world) logFlags(ctx context.Context, host string) ([]string, error) {
+	var urls []string
+	for _, node := range natsNames() {
+		to, err := w.path(ctx, host, node, w.ports[node])
+		if err != nil {
+			return nil, err
+		}
+		urls = append(urls, "nats://"+to)
+	}
+	return []string{"--nats-url=" + strings.Join(urls, ","), "--log-replicas=3", "--log-max-outcome=512MiB", "--log-max-trace=512MiB"}, nil
 }
 
 func reachable(ctx context.Context, address string) error {
@@ -285,17 +316,6 @@ func (w *world) start(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-// mount puts a small file system under a folder.
-func (w *world) mount(folder string) error {
-	if err := os.MkdirAll(folder, 0o750); err != nil {
-		return fmt.Errorf("make folder: %w", err)
-	}
-	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size="+diskBytes); err != nil {
-		return fmt.Errorf("mount a small file system: %w", err)
-	}
-	return nil
-}
-
 // stop ends everything that runs. The folder, mounts and the network are the slot's to
 // remove. How the programs end tells nothing about the promise: no error is kept.
 func (w *world) stop() {
@@ -304,10 +324,8 @@ func (w *world) stop() {
 	}
 	w.cancel()
 	w.supervisors.Wait()
-	for _, links := range []map[string]*link{w.store, w.clients} {
-		for _, l := range links {
-			l.close()
-		}
+	for _, l := range slices.Concat(slices.Collect(maps.Values(w.store)), slices.Collect(maps.Values(w.clients)), slices.Collect(maps.Values(w.paths))) {
+		l.close()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
