@@ -20,11 +20,11 @@ const (
 type link struct {
 	listener net.Listener
 	target   string
-	// delay is for each piece of data, in nanoseconds; held stops all data; deaf
-	// swallows what the target answers; twice sends what comes to the target over a
-	// second connection too.
-	delay             atomic.Int64
-	held, deaf, twice atomic.Bool
+	// delay is for each piece of data, in nanoseconds; held stops all data, mute what goes
+	// to the target; deaf swallows what the target answers; twice sends what comes to the
+	// target over a second connection too.
+	delay                   atomic.Int64
+	held, mute, deaf, twice atomic.Bool
 
 	mu      sync.Mutex
 	conns   map[net.Conn]bool
@@ -57,9 +57,7 @@ func (l *link) accept() {
 // serve joins a connection with one to the target, until either ends.
 func (l *link) serve(client net.Conn) {
 	defer l.keep(client)()
-	if l.held.Load() {
-		l.wait()
-	}
+	l.wait(&l.mute)
 	server, err := net.Dial("tcp", l.target) //nolint:noctx // ended by closing
 	if err != nil {
 		return
@@ -75,11 +73,11 @@ func (l *link) serve(client net.Conn) {
 	}
 	var both sync.WaitGroup
 	both.Go(func() {
-		l.copy(to, client, nil)
+		l.copy(to, client, &l.mute, nil)
 		_ = server.Close()
 	})
 	both.Go(func() {
-		l.copy(client, server, &l.deaf)
+		l.copy(client, server, &l.held, &l.deaf)
 		_ = client.Close()
 	})
 	both.Wait()
@@ -98,9 +96,9 @@ func (l *link) keep(c net.Conn) func() {
 	}
 }
 
-// copy passes data on. What comes while swallow is set is read and forgotten, and the
-// connection is then of no use.
-func (l *link) copy(to io.Writer, from net.Conn, swallow *atomic.Bool) {
+// copy passes data on, but while stop is set, or the link is held, it waits. What comes
+// while swallow is set is read and forgotten, and the connection is then of no use.
+func (l *link) copy(to io.Writer, from net.Conn, stop, swallow *atomic.Bool) {
 	buffer := make([]byte, linkBuffer)
 	for {
 		n, err := from.Read(buffer)
@@ -110,7 +108,7 @@ func (l *link) copy(to io.Writer, from net.Conn, swallow *atomic.Bool) {
 		if delay := l.delay.Load(); delay > 0 {
 			<-time.After(time.Duration(delay))
 		}
-		l.wait()
+		l.wait(stop)
 		if swallow != nil && swallow.Load() {
 			continue
 		}
@@ -120,9 +118,9 @@ func (l *link) copy(to io.Writer, from net.Conn, swallow *atomic.Bool) {
 	}
 }
 
-// wait returns when the link is not held.
-func (l *link) wait() {
-	for l.held.Load() {
+// wait returns when neither the link is held nor stop is set.
+func (l *link) wait(stop *atomic.Bool) {
+	for l.held.Load() || stop.Load() {
 		<-time.After(holdPoll)
 	}
 }
@@ -144,6 +142,7 @@ func (l *link) heal() {
 	lossy := l.deaf.Swap(false)
 	l.delay.Store(0)
 	l.held.Store(false)
+	l.mute.Store(false)
 	if l.twice.Swap(false) || lossy {
 		l.cut()
 	}
