@@ -68,6 +68,25 @@ bench: build engine ## Measure events/s end to end, CPU and memory by role, how 
 soak: build engine ## Keep half of the bench's load up for an hour; watch the memory of every role and the lag
 	go run ./bench -layout soak
 
+# Where `make faults` keeps what it has done.
+FAULT_RESULTS ?= faults.jsonl
+
+.PHONY: bin/faults
+bin/faults:
+	go build -o bin/faults ./test/faults
+
+.PHONY: faults
+faults: bin/faults engine ## Try to lose or double an event: 200 runs with faults (about 40 minutes; goes on where it was)
+	bin/faults -runs 200 -jobs 2 -results $(FAULT_RESULTS)
+
+.PHONY: faults-short
+faults-short: bin/faults engine ## A few such runs with every kind of fault, and deliberate bugs that must be caught (4 minutes)
+	bin/faults -cover -selftest -jobs 2
+
+.PHONY: faults-table
+faults-table: bin/faults ## Print the table of faults from the results
+	@bin/faults -table -results $(FAULT_RESULTS)
+
 .PHONY: clean
 clean: ## Remove what was built (not the data, not the engine)
 	rm -rf bin
