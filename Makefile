@@ -64,6 +64,10 @@ generate: ## Generate the Go code of the contract
 bench: build engine ## Measure events/s end to end, CPU and memory by role, how old rates are, a query of 90 days
 	go run ./bench
 
+.PHONY: soak
+soak: build engine ## Keep half of the bench's load up for an hour; watch the memory of every role and the lag
+	go run ./bench -layout soak
+
 .PHONY: clean
 clean: ## Remove what was built (not the data, not the engine)
 	rm -rf bin

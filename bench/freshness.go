@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// probeEvery is how often a probe is sent, probePoll how often the rates are asked for:
-	// what is measured is at most that much too long. Asking more often is load of its own.
+	// probeEvery is how often a probe is sent beside a short load, probePoll how often the
+	// rates are asked for: what is measured is at most that much too long. Asking more
+	// often is load of its own.
 	probeEvery = 250 * time.Millisecond
 	probePoll  = 500 * time.Millisecond
 	// probeTenant is the tenant of the probes; the load has the default one.
@@ -40,26 +41,29 @@ type prober struct {
 	collect flywheelv1.CollectorServiceClient
 	rates   flywheelv1.FeedbackServiceClient
 
+	// every is how often a probe is sent.
+	every time.Duration
+
 	mu sync.Mutex
 	// acked is when the probes that are not visible yet were acknowledged, by model.
 	acked map[string]time.Time
 	took  []time.Duration
 }
 
-// probe probes until stop is called, which waits for the last probes.
-func (s *system) probe(ctx context.Context) (stop func() (freshness, error), err error) {
+// probe probes every so often until stop is called, which waits for the last probes.
+func (s *system) probe(ctx context.Context, every time.Duration) (p *prober, stop func() (freshness, error), err error) {
 	dial := grpc.WithTransportCredentials(insecure.NewCredentials())
 	collector, err := grpc.NewClient(s.collector, dial)
 	if err != nil {
-		return nil, fmt.Errorf("connect to collector: %w", err)
+		return nil, nil, fmt.Errorf("connect to collector: %w", err)
 	}
 	feedback, err := grpc.NewClient(s.feedback, dial)
 	if err != nil {
-		return nil, fmt.Errorf("connect to feedback: %w", err)
+		return nil, nil, fmt.Errorf("connect to feedback: %w", err)
 	}
-	p := &prober{
+	p = &prober{
 		collect: flywheelv1.NewCollectorServiceClient(collector), rates: flywheelv1.NewFeedbackServiceClient(feedback),
-		acked: map[string]time.Time{},
+		every: every, acked: map[string]time.Time{},
 	}
 	ctx = metadata.AppendToOutgoingContext(ctx, rpc.TenantKey, probeTenant)
 	sending, stopSending := context.WithCancel(ctx)
@@ -68,7 +72,7 @@ func (s *system) probe(ctx context.Context) (stop func() (freshness, error), err
 	seen := make(chan error, 1)
 	watching, stopWatching := context.WithCancel(ctx)
 	go func() { seen <- p.watch(watching) }()
-	return func() (freshness, error) {
+	return p, func() (freshness, error) {
 		defer func() { _, _ = collector.Close(), feedback.Close() }()
 		stopSending()
 		err := <-sent
@@ -95,7 +99,7 @@ func (p *prober) waiting() int {
 
 // send sends a probe again and again until ctx ends.
 func (p *prober) send(ctx context.Context) error {
-	tick := time.NewTicker(probeEvery)
+	tick := time.NewTicker(p.every)
 	defer tick.Stop()
 	for n := 0; ; n++ {
 		select {
@@ -169,6 +173,15 @@ func (p *prober) note(rows []*flywheelv1.RatesRow, now time.Time) {
 			delete(p.acked, model)
 		}
 	}
+}
+
+// take returns how long the probes took that were seen since the last call.
+func (p *prober) take() []time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	took := p.took
+	p.took = nil
+	return took
 }
 
 func (p *prober) result() freshness {

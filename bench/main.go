@@ -5,7 +5,8 @@
 // It runs the real binary twice: "up", everything Go in one process, and "split",
 // one process per role over TCP. The load generator and ClickHouse are processes
 // of their own and share the machine. Beside the load it measures how old rates are.
-// "history" measures a query of rates with 90 days of interactions behind it.
+// "history" measures a query of rates with 90 days of interactions behind it. "soak"
+// keeps a steady load up for long and watches memory and lag; it is not part of "all".
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/yirifi/flywheel/internal/engine"
 )
@@ -42,6 +44,7 @@ type options struct {
 	runs         int
 	history      int
 	exported     int
+	soak         time.Duration
 	// rate bounds the events per second of the load. Zero: as fast as acknowledged.
 	rate float64
 }
@@ -58,15 +61,20 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.binary, "binary", "bin/flywheel", "the flywheel to measure")
-	flags.StringVar(&o.layout, "layout", "all", "up, split, history, export, or all of them")
+	flags.StringVar(&o.layout, "layout", "all", "up, split, history, export, all of them, or soak")
 	flags.IntVar(&o.interactions, "interactions", 200_000, fmt.Sprintf("interactions per run, %d events each", eventsPer))
 	flags.IntVar(&o.clients, "clients", 4, "concurrent clients")
 	flags.IntVar(&o.batch, "batch", 32, fmt.Sprintf("interactions per batch, %d events each", eventsPer))
 	flags.IntVar(&o.runs, "runs", 3, "runs per layout; the median by events/s is shown with the spread")
 	flags.IntVar(&o.history, "history", 100_000_000, "interactions of the last 90 days behind the query of rates that is measured")
 	flags.IntVar(&o.exported, "exported", 10_000_000, "signals that are exported to Parquet")
+	flags.DurationVar(&o.soak, "soak", time.Hour, "how long the layout soak keeps its load up")
+	flags.Float64Var(&o.rate, "rate", 0, "events per second of the load; 0 is as fast as they are acknowledged, for soak 118,000")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if o.layout == "soak" {
+		return measureSoak(ctx, o)
 	}
 	for _, layout := range []string{"up", "split"} {
 		if o.layout != "all" && o.layout != layout {

@@ -31,16 +31,21 @@ func cpuSeconds(pid int) (float64, error) {
 }
 
 // peakMemory is the largest resident set of a process so far, in bytes.
-func peakMemory(pid int) (int64, error) {
+func peakMemory(pid int) (int64, error) { return memory(pid, "VmHWM:") }
+
+// residentMemory is the resident set of a process now, in bytes.
+func residentMemory(pid int) (int64, error) { return memory(pid, "VmRSS:") }
+
+func memory(pid int, field string) (int64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("read memory (the benchmark needs Linux): %w", err)
 	}
 	for line := range strings.Lines(string(data)) {
-		if rest, found := strings.CutPrefix(line, "VmHWM:"); found {
+		if rest, found := strings.CutPrefix(line, field); found {
 			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 			return kb * 1024, err
 		}
 	}
-	return 0, fmt.Errorf("read memory of process %d: no VmHWM", pid)
+	return 0, fmt.Errorf("read memory of process %d: no %s", pid, field)
 }

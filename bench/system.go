@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -39,6 +40,8 @@ type system struct {
 	db        *warehouse.DB
 	collector string
 	feedback  string
+	// nats is the URL of the log, in the layout split.
+	nats      string
 	processes []process
 	// parquet is the file that ClickHouse writes, to compare with.
 	parquet string
@@ -74,7 +77,8 @@ func (s *system) startRoles(ctx context.Context, layout, binary, dir string) err
 		err = s.start(ctx, "flywheel up", binary, "up", "--data-dir="+filepath.Join(dir, "up"), listen, query, store)
 		return errors.Join(err, waitFor(ctx, ports[0]), waitFor(ctx, ports[1]))
 	}
-	nats := "--nats-url=nats://" + ports[2]
+	s.nats = "nats://" + ports[2]
+	nats := "--nats-url=" + s.nats
 	if err := errors.Join(
 		s.start(ctx, "log", binary, "log", "--data-dir="+filepath.Join(dir, "log"), "--nats-listen="+ports[2]),
 		waitFor(ctx, ports[2]),
@@ -125,11 +129,8 @@ func (s *system) measureLoad(ctx context.Context, o options) (report, error) {
 		return report{}, fmt.Errorf("find own program: %w", err)
 	}
 	var out bytes.Buffer
-	load := exec.CommandContext(ctx, self, "load", "--target="+s.collector, "--interactions="+strconv.Itoa(o.interactions),
-		"--clients="+strconv.Itoa(o.clients), "--batch="+strconv.Itoa(o.batch),
-		"--rate="+strconv.FormatFloat(o.rate, 'f', 0, 64))
-	load.Stdout, load.Stderr = &out, os.Stderr
-	stopProbing, err := s.probe(ctx)
+	load := s.loadGenerator(ctx, self, o, &out)
+	_, stopProbing, err := s.probe(ctx, probeEvery)
 	if err != nil {
 		return report{}, err
 	}
@@ -164,6 +165,15 @@ func (s *system) measureLoad(ctx context.Context, o options) (report, error) {
 	}
 	r.freshness, err = stopProbing()
 	return r, err
+}
+
+// loadGenerator is the process that sends the load and writes its result to out.
+func (s *system) loadGenerator(ctx context.Context, self string, o options, out io.Writer) *exec.Cmd {
+	load := exec.CommandContext(ctx, self, "load", "--target="+s.collector, "--interactions="+strconv.Itoa(o.interactions),
+		"--clients="+strconv.Itoa(o.clients), "--batch="+strconv.Itoa(o.batch),
+		"--rate="+strconv.FormatFloat(o.rate, 'f', 0, 64))
+	load.Stdout, load.Stderr = out, os.Stderr
+	return load
 }
 
 func (s *system) usage() ([]usage, error) {

@@ -30,6 +30,7 @@ type batch struct {
 type letter struct {
 	sequence uint64
 	source   *source
+	table    string // that refused them, empty when they have no rows
 	reason   string
 	wires    [][]byte
 }

@@ -57,7 +57,7 @@ func (w *writer) suspects(s sink, b *batch) []suspect {
 func (w *writer) halve(ctx context.Context, s sink, b *batch, refused []suspect, cause error) error {
 	if len(refused) == 1 {
 		one := refused[0]
-		w.setAside(ctx, b, letter{sequence: one.sequence, source: one.source, reason: cause.Error(), wires: [][]byte{one.wire}})
+		w.setAside(ctx, b, letter{sequence: one.sequence, source: one.source, table: s.table, reason: cause.Error(), wires: [][]byte{one.wire}})
 		return nil
 	}
 	middle := len(refused) / 2
@@ -92,6 +92,7 @@ func (w *writer) setAside(ctx context.Context, b *batch, l letter) {
 		Sequence: l.sequence,
 		Tenant:   l.source.tenant,
 		Reason:   oneLine(l.reason),
+		Table:    l.table,
 		Batch:    appendBatch(nil, l.source, l.wires...),
 	}
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {

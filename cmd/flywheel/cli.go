@@ -33,6 +33,8 @@ type cli struct {
 	Export      exportCmd      `cmd:"" help:"Make a training set and write it to a folder or bucket, as files that trainers load as they are."`
 	TrainingSet trainingSetCmd `cmd:"" help:"List, show, cancel and delete training sets."`
 	Definition  definitionCmd  `cmd:"" help:"List, add and compare the definitions of labels and rewards."`
+	DeadLetter  deadLetterCmd  `cmd:"" name:"deadletter" help:"List, show, replay and delete events that could not be stored."`
+	Doctor      doctorCmd      `cmd:"" help:"Examine a deployment: what is wrong, where, what to do, and which limit comes next."`
 	Version     versionCmd     `cmd:"" help:"Show the version."`
 	Predict     predictCmd     `cmd:"" help:"Write what one of the replay's models predicts for the rows of a training set."`
 	Compare     compareCmd     `cmd:"" help:"Compare a candidate with a baseline, by the users that were dealt to each."`

@@ -83,10 +83,12 @@ type up struct {
 
 // startUp starts "up" on a data folder and waits until it serves. Addresses stay
 // those of the first start, so that clients find it again.
-func startUp(t *testing.T, dir, collector, feedback string) *up {
+func startUp(t *testing.T, dir, collector, feedback string, more ...string) *up {
 	t.Helper()
 	u := &up{dir: dir, collector: collector, feedback: feedback}
-	u.program = start(t, "up", "--data-dir", dir, "--listen", collector, "--feedback-listen", feedback, "--log-level", "warn")
+	u.program = start(t, append([]string{
+		"up", "--data-dir", dir, "--listen", collector, "--feedback-listen", feedback, "--log-level", "warn",
+	}, more...)...)
 	for deadline := time.Now().Add(patience); ; {
 		data, err := os.ReadFile(filepath.Join(dir, addressesFile))
 		var at addresses

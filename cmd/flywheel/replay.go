@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 	"github.com/yirifi/flywheel/replay"
@@ -171,8 +172,7 @@ func newProgress(w io.Writer, name string, log *slog.Logger) *progress {
 }
 
 func isTerminal(file *os.File) bool {
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return term.IsTerminal(int(file.Fd())) //nolint:gosec // a file descriptor is an int
 }
 
 // set says how much is done. It must not be called concurrently.

@@ -2,16 +2,13 @@ package eventlog
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"iter"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Headers of a dead letter.
@@ -19,6 +16,7 @@ const (
 	laneHeader     = "Flywheel-Lane"
 	tenantHeader   = "Flywheel-Tenant"
 	reasonHeader   = "Flywheel-Reason"
+	tableHeader    = "Flywheel-Table"
 	sequenceHeader = "Flywheel-Sequence"
 	timeHeader     = "Flywheel-Time"
 
@@ -28,11 +26,16 @@ const (
 
 // DeadLetter is what a processor could not make use of, and why.
 type DeadLetter struct {
+	// Number names it as long as the log holds it; later ones have larger numbers. Set
+	// by the log.
+	Number uint64
 	// Tenant is who sent it.
 	Tenant string
 	// Reason says why it cannot be processed. It is stored as one line of at most
 	// 4 KiB: control characters become spaces, the rest is cut.
 	Reason string
+	// Table is the ClickHouse table that refused it. Empty: it has no rows.
+	Table string
 	// Lane and Sequence ([Message.Sequence]) say which record it was part of.
 	Lane     Lane
 	Sequence uint64
@@ -57,6 +60,7 @@ func (l *Log) DeadLetter(ctx context.Context, d DeadLetter) error {
 			tenantHeader:   {headerText(d.Tenant)},
 			reasonHeader:   {headerText(d.Reason)},
 			sequenceHeader: {strconv.FormatUint(d.Sequence, 10)},
+			tableHeader:    {headerText(d.Table)},
 			timeHeader:     {time.Now().UTC().Format(time.RFC3339Nano)},
 		},
 	}
@@ -64,35 +68,6 @@ func (l *Log) DeadLetter(ctx context.Context, d DeadLetter) error {
 		return fmt.Errorf("publish dead letter of lane %s: %w", d.Lane, err)
 	}
 	return nil
-}
-
-// DeadLetters yields the dead letters that the log holds when the iteration begins,
-// oldest first. An error ends it. Each iteration reads the log anew.
-func (l *Log) DeadLetters(ctx context.Context) iter.Seq2[DeadLetter, error] {
-	return func(yield func(DeadLetter, error) bool) {
-		handle, info, err := l.streamInfo(ctx, l.deadLetters)
-		if err != nil {
-			yield(DeadLetter{}, err)
-			return
-		}
-		for sequence := info.State.FirstSeq; sequence <= info.State.LastSeq; sequence++ {
-			raw, err := handle.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(l.deadLetters.filter))
-			if errors.Is(err, jetstream.ErrMsgNotFound) {
-				return
-			}
-			var letter DeadLetter
-			if err == nil {
-				sequence = raw.Sequence
-				letter, err = parseDeadLetter(raw)
-			}
-			if err != nil {
-				err = fmt.Errorf("read dead letter %d: %w", sequence, err)
-			}
-			if !yield(letter, err) || err != nil {
-				return
-			}
-		}
-	}
 }
 
 // DeadLetterCount is the number of dead letters that the log holds.
@@ -104,22 +79,23 @@ func (l *Log) DeadLetterCount(ctx context.Context) (uint64, error) {
 	return info.State.Msgs, nil
 }
 
-func parseDeadLetter(raw *jetstream.RawStreamMsg) (DeadLetter, error) {
-	lane, err := parseLane(raw.Header.Get(laneHeader))
+// parseDeadLetter reads what DeadLetter wrote.
+func parseDeadLetter(number uint64, header nats.Header, data []byte) (DeadLetter, error) {
+	lane, err := parseLane(header.Get(laneHeader))
 	if err != nil {
 		return DeadLetter{}, err
 	}
-	sequence, err := strconv.ParseUint(raw.Header.Get(sequenceHeader), 10, 64)
+	sequence, err := strconv.ParseUint(header.Get(sequenceHeader), 10, 64)
 	if err != nil {
 		return DeadLetter{}, fmt.Errorf("parse sequence: %w", err)
 	}
-	at, err := time.Parse(time.RFC3339Nano, raw.Header.Get(timeHeader))
+	at, err := time.Parse(time.RFC3339Nano, header.Get(timeHeader))
 	if err != nil {
 		return DeadLetter{}, fmt.Errorf("parse time: %w", err)
 	}
 	return DeadLetter{
-		Tenant: raw.Header.Get(tenantHeader), Reason: raw.Header.Get(reasonHeader),
-		Sequence: sequence, Batch: raw.Data, Lane: lane, Time: at,
+		Number: number, Tenant: header.Get(tenantHeader), Reason: header.Get(reasonHeader), Table: header.Get(tableHeader),
+		Sequence: sequence, Batch: data, Lane: lane, Time: at,
 	}, nil
 }
 

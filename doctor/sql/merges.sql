@@ -1,0 +1,1 @@
+SELECT max(elapsed) FROM system.merges WHERE database = currentDatabase()

@@ -1,0 +1,1 @@
+SELECT version(), now64(6, 'UTC')
