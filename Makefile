@@ -3,8 +3,9 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-BUF  := go tool -modfile=tools/go.mod buf
-LINT := go tool -modfile=tools/lint/go.mod golangci-lint
+BUF      := go tool -modfile=tools/go.mod buf
+LINT     := go tool -modfile=tools/lint/go.mod golangci-lint
+PROMTOOL := go tool -modfile=tools/promtool/go.mod promtool
 # What the contract must stay compatible with.
 AGAINST ?= HEAD~1
 
@@ -55,6 +56,11 @@ lint: ## Check the code and the contract
 	$(BUF) format --diff --exit-code
 	go fix -diff ./...
 	if git rev-parse --quiet --verify $(AGAINST):proto >/dev/null; then $(BUF) breaking --against '.git#ref=$(AGAINST)'; fi
+
+.PHONY: check-alerts
+check-alerts: ## Check the alerts for Prometheus, and what makes them fire
+	$(PROMTOOL) check rules deploy/prometheus/alerts.yml
+	$(PROMTOOL) test rules deploy/prometheus/alerts_test.yml
 
 .PHONY: generate
 generate: ## Generate the Go code of the contract

@@ -64,6 +64,7 @@ func New(cfg Config, log Publisher, logger *slog.Logger) (*Collector, error) {
 			waiting:     &c.waiting,
 			room:        room,
 			stats:       &c.stats,
+			published:   cfg.Published,
 			logger:      logger.With(slog.String("lane", lane.String())),
 		})
 	}
@@ -77,9 +78,11 @@ func New(cfg Config, log Publisher, logger *slog.Logger) (*Collector, error) {
 // took longer than StopGrace, and an error when the listener failed.
 func (c *Collector) Serve(ctx context.Context, lis net.Listener) error {
 	s := &service{Collector: c, stopping: ctx.Done()}
-	srv := rpc.NewServer(c.logger,
+	options := append([]grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(2*c.cfg.MaxBatchBytes))
+		grpc.MaxRecvMsgSize(2 * c.cfg.MaxBatchBytes),
+	}, c.cfg.ServerOptions...)
+	srv := rpc.NewServer(c.logger, options...)
 	srv.RegisterService(serviceDesc(), s)
 	err := rpc.Serve(ctx, srv, lis, c.cfg.StopGrace)
 	s.receivers.Wait()
@@ -146,7 +149,7 @@ func (c *Collector) finish(b *batch) (*flywheelv1.CollectResponse, *refusal) {
 	c.stats.batches.Add(1)
 	answer, refused := c.outcome(b)
 	if refused != nil {
-		c.stats.refused.Add(1)
+		c.stats.countRefused(refused)
 		return nil, refused
 	}
 	c.stats.accepted.Add(uint64(answer.GetAccepted()))

@@ -4,6 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/yirifi/flywheel/internal/eventlog"
 )
 
 // Config says what a collector accepts and how much it holds at once.
@@ -41,6 +45,11 @@ type Config struct {
 	RetryAfter time.Duration
 	// StopGrace is how long the calls in hand may take when the collector stops.
 	StopGrace time.Duration
+	// Published, unless nil, is called with how long the log took for a group that it
+	// confirmed. It must be quick and may be called concurrently.
+	Published func(lane eventlog.Lane, took time.Duration)
+	// ServerOptions are added to the server's own: interceptors and stats handlers.
+	ServerOptions []grpc.ServerOption
 }
 
 // DefaultConfig returns the settings of a collector that shares a machine with

@@ -52,7 +52,9 @@ type committer struct {
 	waiting *atomic.Int64
 	room    int64
 	stats   *counters
-	logger  *slog.Logger
+	// published, unless nil, is told how long each stored group took.
+	published func(eventlog.Lane, time.Duration)
+	logger    *slog.Logger
 	// failing: the last publish failed. The log says so once, not per group.
 	failing atomic.Bool
 
@@ -139,8 +141,9 @@ func (c *committer) publishFrom(g *group) {
 func (c *committer) publish(g *group) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
+	began := time.Now()
 	g.err = c.log.Publish(ctx, c.lane, g.record)
-	c.note(g)
+	c.note(g, time.Since(began))
 	c.waiting.Add(-int64(len(g.record)))
 	c.recycle(g.record)
 	g.record = nil
@@ -149,15 +152,20 @@ func (c *committer) publish(g *group) {
 
 // note counts a published group, and reports when publishing begins to fail and
 // when it works again.
-func (c *committer) note(g *group) {
+func (c *committer) note(g *group, took time.Duration) {
+	lane := &c.stats.lanes[c.lane]
 	if g.err != nil {
+		lane.failed.Add(1)
 		if !c.failing.Swap(true) {
 			c.logger.Warn("the log refuses events", slog.Int("bytes", len(g.record)), slog.Any("error", g.err))
 		}
 		return
 	}
-	c.stats.groups.Add(1)
-	c.stats.bytes.Add(uint64(len(g.record)))
+	lane.groups.Add(1)
+	lane.bytes.Add(uint64(len(g.record)))
+	if c.published != nil {
+		c.published(c.lane, took)
+	}
 	if c.failing.Swap(false) {
 		c.logger.Info("the log takes events again")
 	}

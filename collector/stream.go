@@ -31,6 +31,8 @@ func (s *service) collectStream(stream grpc.ServerStream) error {
 	requests, ended := make(chan received), make(chan struct{})
 	s.receivers.Go(func() { receive(stream, requests, ended) })
 	defer close(ended)
+	s.stats.streams.Add(1)
+	defer s.stats.streams.Add(-1)
 
 	q := &streamQueue{service: s, stream: stream}
 	defer q.abandon()

@@ -26,6 +26,9 @@ type Config struct {
 	Grace time.Duration
 	// TrimInterval is how often processed records are freed in the log.
 	TrimInterval time.Duration
+	// Inserted, unless nil, is called with how long ClickHouse took for rows that it
+	// confirmed. It must be quick and may be called concurrently.
+	Inserted func(table string, took time.Duration)
 }
 
 // DefaultConfig returns the settings of a processor unless told otherwise.
