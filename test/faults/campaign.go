@@ -129,8 +129,7 @@ func (c *campaign) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(c.out, format, args...)
 }
 
-// keep moves the folder of a run out of the slot. What is on a mounted file system stays
-// behind.
+// keep moves the folder of a run out of the slot.
 func keep(place *slot, one job) (string, error) {
 	dir, err := os.MkdirTemp(root(), "kept-"+strings.ReplaceAll(one.name(), " ", "-")+"-")
 	if err != nil {
@@ -140,10 +139,14 @@ func keep(place *slot, one job) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("keep folder: %w", err)
 	}
+	var errs []error
 	for _, file := range files {
-		_ = os.Rename(file, filepath.Join(dir, filepath.Base(file))) // not a mount
+		to := filepath.Join(dir, filepath.Base(file))
+		if os.Rename(file, to) != nil { // a mount
+			errs = append(errs, os.CopyFS(to, os.DirFS(file)))
+		}
 	}
-	return dir, nil
+	return dir, errors.Join(errs...)
 }
 
 // name is the run in words.
