@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 )
 
 // fault is something that goes wrong and gets well again.
@@ -279,14 +280,16 @@ func sorted(links map[string]*link) []string {
 // fill fills small file systems with a ballast file each, and removes it. A node of the log
 // that is not healthy then is restarted, as an orchestrator does.
 func fill(names []string) hurt {
-	return func(_ context.Context, w *world, _ *rand.Rand) (func() error, error) {
-		var errs []error
-		var ballast []string
-		for _, name := range names {
-			file, err := fillDisk(w.folder(name))
-			ballast = append(ballast, file)
-			errs = append(errs, err)
+	return func(ctx context.Context, w *world, _ *rand.Rand) (func() error, error) {
+		ballast := make([]string, len(names))
+		var filling errgroup.Group
+		for i, name := range names {
+			filling.Go(func() (err error) {
+				ballast[i], err = fillDisk(ctx, w.folder(name))
+				return err
+			})
 		}
+		err := filling.Wait()
 		return func() error {
 			var errs []error
 			for _, file := range ballast {
@@ -301,25 +304,38 @@ func fill(names []string) hurt {
 				}
 			}
 			return errors.Join(errs...)
-		}, errors.Join(errs...)
+		}, err
 	}
 }
 
-// fillDisk fills the file system of a folder with a new file.
-func fillDisk(folder string) (string, error) {
+// fillDisk fills the file system of a folder with a new file, the last tenth in a few
+// seconds: nothing writes the last gigabytes of a disk at once.
+func fillDisk(ctx context.Context, folder string) (string, error) {
 	file, err := os.CreateTemp(folder, "ballast-")
 	if err != nil {
 		return "", fmt.Errorf("fill disk: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	block := make([]byte, 64<<10)
+	block := make([]byte, fillBlock)
 	for len(block) > 0 {
 		if _, err := file.Write(block); err != nil {
 			block = block[:len(block)/2]
 		}
+		var disk syscall.Statfs_t
+		if err := syscall.Fstatfs(int(file.Fd()), &disk); err != nil { //nolint:gosec // a file descriptor is an int
+			return file.Name(), fmt.Errorf("fill disk: %w", err)
+		}
+		if disk.Bavail > 0 && disk.Bavail < disk.Blocks/10 {
+			wait(ctx, fillPause)
+		}
 	}
 	return file.Name(), nil
 }
+
+const (
+	fillBlock = 64 << 10
+	fillPause = 10 * time.Millisecond
+)
 
 // jump sets a clock wrong by seconds to hours, and right again.
 func jump(names []string) hurt {

@@ -109,8 +109,8 @@ func TestCheckFindsNothing(t *testing.T) {
 	s.sent(tenant, unknown)
 	s.failed(status.Error(codes.Unavailable, "no answer"))
 	for name, events := range map[string][]*flywheelv1.Event{
-		"everything":                   s.events,
-		"everything, twice":            append(append([]*flywheelv1.Event{}, s.events...), s.events...),
+		"everything":                     s.events,
+		"everything, twice":              append(append([]*flywheelv1.Event{}, s.events...), s.events...),
 		"everything and what is unknown": append(append([]*flywheelv1.Event{}, s.events...), unknown...),
 	} {
 		t.Run(name, func(t *testing.T) {
