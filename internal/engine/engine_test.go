@@ -63,7 +63,7 @@ func TestKeepsFreeSpace(t *testing.T) {
 	t.Parallel()
 	conn := open(t, enginetest.DSN(t))
 	var share float64
-	if err := conn.QueryRow(t.Context(), "SELECT keep_free_space / total_space FROM system.disks WHERE name = 'default'").Scan(&share); err != nil {
+	if err := conn.QueryRow(t.Context(), "SELECT keep_free_space / (keep_free_space + total_space) FROM system.disks WHERE name = 'default'").Scan(&share); err != nil {
 		t.Fatal(err)
 	}
 	if share < 0.049 || share > 0.051 {
