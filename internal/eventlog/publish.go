@@ -22,14 +22,14 @@ const stallCheck = time.Second
 // record again, a duplicate does no harm.
 //
 // The record belongs to the caller again as soon as Publish returns, whatever it
-// returns. Calls are pipelined: several at once share the connection, and their
+// returns. A sampled span of ctx is stored with the record (see [Message.Span]). Calls are pipelined: several at once share the connection, and their
 // records may be stored in any order.
 func (l *Log) Publish(ctx context.Context, lane Lane, record []byte) error {
 	s, err := l.lane(lane)
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	if err := l.publish(ctx, s, &nats.Msg{Subject: s.subject, Data: record}); err != nil {
+	if err := l.publish(ctx, s, &nats.Msg{Subject: s.subject, Header: spanHeader(ctx), Data: record}); err != nil {
 		return fmt.Errorf("publish to lane %s: %w", lane, err)
 	}
 	return nil
