@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -65,6 +66,7 @@ func New(cfg Config, log Publisher, logger *slog.Logger) (*Collector, error) {
 			room:        room,
 			stats:       &c.stats,
 			published:   cfg.Published,
+			tracer:      cfg.Tracer,
 			logger:      logger.With(slog.String("lane", lane.String())),
 		})
 	}
@@ -92,15 +94,16 @@ func (c *Collector) Serve(ctx context.Context, lis net.Listener) error {
 	return err
 }
 
-// begin reads a batch and hands its valid events to the log. It owns buffer. The
-// result is answered by [Collector.finish] once it is decided.
-func (c *Collector) begin(tenant string, buffer mem.Buffer) *batch {
+// begin reads a batch and hands its valid events to the log. It owns buffer, but not
+// the span, which may be one that records nothing. The result is answered by
+// [Collector.finish] once it is decided.
+func (c *Collector) begin(tenant string, span trace.Span, buffer mem.Buffer) *batch {
 	b, ok := c.batches.Get().(*batch)
 	if !ok {
 		b = &batch{}
 	}
 	b.buffer, b.raw = buffer, buffer.ReadOnlyData()
-	b.tenant, b.received = tenant, time.Now()
+	b.tenant, b.span, b.received = tenant, span, time.Now()
 	c.waiting.Add(int64(len(b.raw)))
 	b.read(&limits{
 		plan:     c.plan,
@@ -148,6 +151,7 @@ func (c *Collector) commit(b *batch, lane *committer) {
 func (c *Collector) finish(b *batch) (*flywheelv1.CollectResponse, *refusal) {
 	c.stats.batches.Add(1)
 	answer, refused := c.outcome(b)
+	noteAnswer(b.span, answer, refused)
 	if refused != nil {
 		c.stats.countRefused(refused)
 		return nil, refused

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
 	"github.com/yirifi/flywheel/internal/eventlog"
@@ -48,6 +49,10 @@ type Config struct {
 	// Published, unless nil, is called with how long the log took for a group that it
 	// confirmed. It must be quick and may be called concurrently.
 	Published func(lane eventlog.Lane, took time.Duration)
+	// Tracer, unless nil, makes spans of the batches of streams and of the groups that
+	// have a part of a traced batch. Spans of calls come from a stats handler in
+	// ServerOptions.
+	Tracer trace.Tracer
 	// ServerOptions are added to the server's own: interceptors and stats handlers.
 	ServerOptions []grpc.ServerOption
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Config says how a processor batches and how patient it is.
@@ -29,6 +31,9 @@ type Config struct {
 	// Inserted, unless nil, is called with how long ClickHouse took for rows that it
 	// confirmed. It must be quick and may be called concurrently.
 	Inserted func(table string, took time.Duration)
+	// Tracer, unless nil, makes spans of storing batches of which some record was
+	// published within a span, and of their inserts.
+	Tracer trace.Tracer
 }
 
 // DefaultConfig returns the settings of a processor unless told otherwise.

@@ -60,7 +60,9 @@ func newSinks() []sink {
 // ends; then it gives the records back.
 func (w *writer) write(ctx context.Context, b *batch) {
 	stop := w.stayAlive(b)
-	err := w.store(ctx, b)
+	spanned, span := w.beginSpan(ctx, b)
+	err := w.store(spanned, b)
+	endSpan(span, err)
 	stop()
 	if err != nil {
 		again := w.p.cfg.RetryMax
@@ -143,8 +145,10 @@ func (w *writer) insert(ctx context.Context, s sink, rows *signal.Batch) error {
 // insertColumns inserts columns into a table, as often as it takes.
 func (w *writer) insertColumns(ctx context.Context, table string, columns warehouse.Columns) error {
 	return w.p.retry(ctx, func() error {
+		ctx, span := w.beginInsertSpan(ctx, table, columns)
 		began := time.Now()
 		err := w.p.db.Insert(ctx, table, columns)
+		endSpan(span, err)
 		if err == nil && columns.Len() > 0 && w.p.cfg.Inserted != nil {
 			w.p.cfg.Inserted(table, time.Since(began))
 		}

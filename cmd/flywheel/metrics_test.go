@@ -65,6 +65,20 @@ func (s scrape) sum(t *testing.T, name string) (sum float64) {
 	return sum
 }
 
+// drained waits until processors have acknowledged all that is in the log.
+func (u *up) drained(t *testing.T) scrape {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		got := u.scrape(t)
+		if got.sum(t, "flywheel_log_lag_records") == 0 {
+			return got
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the log is never empty\n%s", u.out)
+		}
+	}
+}
+
 // TestMetricsEqualWhatWasSent compares the metrics of "up" with the tally of a replay,
 // and checks that the names are as Prometheus wants them, that the documents describe
 // them all, and that alerts use no others.
@@ -85,12 +99,7 @@ func TestMetricsEqualWhatWasSent(t *testing.T) {
 	if err := json.Unmarshal(data, &tally); err != nil || tally.EventsTotal == 0 {
 		t.Fatalf("tally: %v: %.200s", err, data)
 	}
-	got := u.scrape(t)
-	for deadline := time.Now().Add(patience); got.sum(t, "flywheel_log_lag_records") > 0; got = u.scrape(t) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the log is never empty\n%s", u.out)
-		}
-	}
+	got := u.drained(t)
 	for name, want := range map[string]float64{
 		"flywheel_collector_events_accepted_total":      tally.EventsTotal,
 		"flywheel_collector_events_rejected_total":      0,

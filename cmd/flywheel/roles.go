@@ -21,6 +21,7 @@ type collectorCmd struct {
 	collectorSettings
 	logSettings
 	debugSettings
+	traceSettings
 }
 
 // Run takes events until ctx ends and everything accepted is in the log.
@@ -30,18 +31,18 @@ func (c *collectorCmd) Run(ctx context.Context, env environment) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	watched, err := newWatch(ctx, c.DebugListen, env)
+	watched, err := newWatch(ctx, "flywheel-collector", c.DebugListen, c.traceSettings, env)
 	if err != nil {
 		return err
 	}
 	watched.log(log)
 	col, err := watched.collector(c.collectorSettings, log)
 	if err != nil {
-		return errors.Join(err, watched.close())
+		return errors.Join(err, watched.close(ctx))
 	}
 	lis, err := listen(ctx, "listen", c.Listen)
 	if err != nil {
-		return errors.Join(err, watched.close())
+		return errors.Join(err, watched.close(ctx))
 	}
 	env.log.Info("collector listens", "address", lis.Addr().String())
 	return watched.serve(ctx, func(ctx context.Context) error { return col.Serve(ctx, lis) })
@@ -53,6 +54,7 @@ type processorCmd struct {
 	logSettings
 	storeSettings
 	debugSettings
+	traceSettings
 }
 
 // Run processes the log until ctx ends and what is in hand is stored.
@@ -72,7 +74,7 @@ func (c *processorCmd) Run(ctx context.Context, env environment) (err error) {
 			return err
 		}
 	}
-	watched, err := newWatch(ctx, c.DebugListen, env)
+	watched, err := newWatch(ctx, "flywheel-processor", c.DebugListen, c.traceSettings, env)
 	if err != nil {
 		return err
 	}
@@ -80,7 +82,7 @@ func (c *processorCmd) Run(ctx context.Context, env environment) (err error) {
 	watched.store(db)
 	run, err := c.processorSettings.build(ctx, log, db, watched)
 	if err != nil {
-		return errors.Join(err, watched.close())
+		return errors.Join(err, watched.close(ctx))
 	}
 	env.log.Info("processor runs")
 	return watched.serve(ctx, run)
@@ -126,6 +128,7 @@ type feedbackCmd struct {
 	FeedbackListen string `default:"${feedbackListen}" help:"Address to answer queries on (gRPC)."`
 	storeSettings
 	debugSettings
+	traceSettings
 }
 
 // Run answers queries until ctx ends.
@@ -135,18 +138,18 @@ func (c *feedbackCmd) Run(ctx context.Context, env environment) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	watched, err := newWatch(ctx, c.DebugListen, env)
+	watched, err := newWatch(ctx, "flywheel-feedback", c.DebugListen, c.traceSettings, env)
 	if err != nil {
 		return err
 	}
 	watched.store(db)
 	serve, err := buildQueries(db, watched)
 	if err != nil {
-		return errors.Join(err, watched.close())
+		return errors.Join(err, watched.close(ctx))
 	}
 	lis, err := listen(ctx, "feedback-listen", c.FeedbackListen)
 	if err != nil {
-		return errors.Join(err, watched.close())
+		return errors.Join(err, watched.close(ctx))
 	}
 	env.log.Info("feedback listens", "address", lis.Addr().String())
 	return watched.serve(ctx, func(ctx context.Context) error { return serve(ctx, lis) })
@@ -199,13 +202,13 @@ func (c *logCmd) Run(ctx context.Context, env environment) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	watched, err := newWatch(ctx, c.DebugListen, env)
+	watched, err := newWatch(ctx, "flywheel-log", c.DebugListen, traceSettings{}, env)
 	if err != nil {
 		return err
 	}
 	watched.log(log)
 	if _, err := fmt.Fprintf(env.stdout, "event log: %s\n", log.ServerURL()); err != nil {
-		return errors.Join(err, watched.close())
+		return errors.Join(err, watched.close(ctx))
 	}
 	return watched.serve(ctx, func(ctx context.Context) error {
 		<-ctx.Done()

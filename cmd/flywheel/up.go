@@ -43,6 +43,7 @@ type upCmd struct {
 	processorSettings
 	logSettings
 	storeSettings
+	traceSettings
 }
 
 // addresses says where a running "up" serves.
@@ -169,13 +170,13 @@ func (c *upCmd) openLog(ctx context.Context, unclean bool, log *slog.Logger) (*e
 
 // serve runs the roles and reports where they listen.
 func (c *upCmd) serve(ctx context.Context, env environment, log *eventlog.Log, store *store) error {
-	watched, err := newWatch(ctx, c.DebugListen, env)
+	watched, err := newWatch(ctx, "flywheel", c.DebugListen, c.traceSettings, env)
 	if err != nil {
 		return err
 	}
 	roles, err := c.build(ctx, watched, log, store)
 	if err != nil {
-		return errors.Join(err, watched.close())
+		return errors.Join(err, watched.close(ctx))
 	}
 	return watched.serve(ctx, roles)
 }
