@@ -78,13 +78,12 @@ func mutants() map[string]mutant {
 	return map[string]mutant{
 		// The collector acknowledges before the log has confirmed.
 		"ack-before-log": {fault: "kill-nats-two", seed: 1, caught: lost, changes: []change{
-			{"collector/group.go", "\tg.err = c.log.Publish(ctx, c.lane, g.record)\n\tc.note(g)\n", "\tclose(g.done)\n\t_ = c.log.Publish(ctx, c.lane, g.record)\n\tc.note(g)\n"},
+			{"collector/group.go", "\tg.err = c.log.Publish(", "\tclose(g.done)\n\t_ = c.log.Publish("},
 			{"collector/group.go", "\tg.record = nil\n\tclose(g.done)\n", "\tg.record = nil\n"},
 		}},
 		// The processor acknowledges to the log before ClickHouse has the rows.
 		"ack-before-insert": {fault: "kill-processor-insert", seed: 1, caught: lost, changes: []change{
-			{"processor/writer.go", "\terr := w.store(ctx, b)\n\tstop()\n", "\t_ = b.finish(w.p.cfg.RetryMax)\n\terr := w.store(ctx, b)\n\tstop()\n"},
-			{"processor/writer.go", "\tif err := b.finish(w.p.cfg.RetryMax); err != nil {\n\t\tw.log.Warn", "\tif err := error(nil); err != nil {\n\t\tw.log.Warn"},
+			{"processor/writer.go", "\terr := w.store(", "\t_ = b.finish(w.p.cfg.RetryMax)\n\terr := w.store("},
 		}},
 		// A value that is measured twice is the sum, so that a duplicate changes it.
 		"sum-duplicates": {fault: "twice-clients", seed: 1, caught: duplicated, changes: []change{
@@ -100,39 +99,9 @@ type binaries struct{ flywheel, nats string }
 // the named mutant unless it is empty. The sources stay as they are: the changes are an
 // overlay of the build.
 func build(ctx context.Context, dir, mutant string) (binaries, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return binaries{}, fmt.Errorf("make folder: %w", err)
-	}
-	root, err := output(ctx, "go", "list", "-m", "-f", "{{.Dir}}")
+	file, err := overlay(ctx, dir, mutant)
 	if err != nil {
 		return binaries{}, err
-	}
-	goroot, err := output(ctx, "go", "env", "GOROOT")
-	if err != nil {
-		return binaries{}, err
-	}
-	overlay := map[string]string{}
-	changes := append(timing(), change{filepath.Join(goroot, "src/time/time.go"), "\tsec, nsec, mono := runtimeNow()\n\tif mono == 0 {", "\tsec, nsec, mono := runtimeNow()\n\tsec += faultsOffset\n\tif mono == 0 {"})
-	if mutant != "" {
-		changes = append(changes, mutants()[mutant].changes...)
-	}
-	for i, c := range changes {
-		if err := c.apply(root, dir, i, overlay); err != nil {
-			return binaries{}, err
-		}
-	}
-	clock := filepath.Join(dir, "faults_clock.go")
-	if err := os.WriteFile(clock, []byte(clockSource), 0o600); err != nil {
-		return binaries{}, fmt.Errorf("write overlay: %w", err)
-	}
-	overlay[filepath.Join(goroot, "src/time/faults_clock.go")] = clock
-	list, err := json.Marshal(map[string]any{"Replace": overlay})
-	if err != nil {
-		return binaries{}, fmt.Errorf("write overlay: %w", err)
-	}
-	file := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(file, list, 0o600); err != nil {
-		return binaries{}, fmt.Errorf("write overlay: %w", err)
 	}
 	made := binaries{flywheel: filepath.Join(dir, "flywheel"), nats: filepath.Join(dir, "nats-server")}
 	for target, source := range map[string]string{made.flywheel: "github.com/yirifi/flywheel/cmd/flywheel", made.nats: "github.com/nats-io/nats-server/v2"} {
@@ -143,15 +112,55 @@ func build(ctx context.Context, dir, mutant string) (binaries, error) {
 	return made, nil
 }
 
-// apply writes the changed file into dir and notes it in the overlay. A file that was
+// overlay writes the changed sources and the list of them that "go build" takes, and
+// returns the list's name.
+func overlay(ctx context.Context, dir, mutant string) (string, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", fmt.Errorf("make folder: %w", err)
+	}
+	root, err := output(ctx, "go", "list", "-m", "-f", "{{.Dir}}")
+	if err != nil {
+		return "", err
+	}
+	goroot, err := output(ctx, "go", "env", "GOROOT")
+	if err != nil {
+		return "", err
+	}
+	replaced := map[string]string{}
+	changes := append(timing(), change{filepath.Join(goroot, "src/time/time.go"), "\tsec, nsec, mono := runtimeNow()\n\tif mono == 0 {", "\tsec, nsec, mono := runtimeNow()\n\tsec += faultsOffset\n\tif mono == 0 {"})
+	if mutant != "" {
+		changes = append(changes, mutants()[mutant].changes...)
+	}
+	for i, c := range changes {
+		if err := c.apply(root, dir, i, replaced); err != nil {
+			return "", err
+		}
+	}
+	clock := filepath.Join(dir, "faults_clock.go")
+	if err := os.WriteFile(clock, []byte(clockSource), 0o600); err != nil {
+		return "", fmt.Errorf("write overlay: %w", err)
+	}
+	replaced[filepath.Join(goroot, "src/time/faults_clock.go")] = clock
+	list, err := json.Marshal(map[string]any{"Replace": replaced})
+	if err != nil {
+		return "", fmt.Errorf("write overlay: %w", err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, list, 0o600); err != nil {
+		return "", fmt.Errorf("write overlay: %w", err)
+	}
+	return file, nil
+}
+
+// apply writes the changed file into dir and notes it. A file that was
 // changed before is changed again.
-func (c change) apply(root, dir string, number int, overlay map[string]string) error {
+func (c change) apply(root, dir string, number int, replaced map[string]string) error {
 	file := c.file
 	if !filepath.IsAbs(file) {
 		file = filepath.Join(root, file)
 	}
 	from := file
-	if changed, ok := overlay[file]; ok {
+	if changed, ok := replaced[file]; ok {
 		from = changed
 	}
 	text, err := os.ReadFile(from)
@@ -165,7 +174,7 @@ func (c change) apply(root, dir string, number int, overlay map[string]string) e
 	if err := os.WriteFile(to, []byte(strings.Replace(string(text), c.old, c.new, 1)), 0o600); err != nil {
 		return fmt.Errorf("write changed source: %w", err)
 	}
-	overlay[file] = to
+	replaced[file] = to
 	return nil
 }
 

@@ -209,7 +209,7 @@ func (w *world) load(ctx, end context.Context, book *ledger.Ledger, seed uint64)
 			return group, err
 		}
 		load := ledger.Load{Seed: seed, Client: uint64(i), Tenant: []string{"acme", "globex"}[i/2%2], Targets: targets, Stream: i%2 == 0, Pace: pace}
-		group.Go(func() error { return book.Run(ctx, load) })
+		group.Go(func() error { return book.Run(ctx, end, load) })
 	}
 	targets, err := w.client(end, clients)
 	if err != nil {

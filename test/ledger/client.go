@@ -45,10 +45,10 @@ type Load struct {
 	Pace time.Duration
 }
 
-// Run sends events until ctx ends, and returns when nothing is under way any more.
+// Run sends events until ctx ends; the last attempt has until end ends for its answer.
 // What fails is no error: it is retried, the same bytes under the same id, and at last
 // left as unknown.
-func (l *Ledger) Run(ctx context.Context, load Load) (err error) {
+func (l *Ledger) Run(ctx, end context.Context, load Load) (err error) {
 	s := &sender{load: load, mix: newMix(load.Seed, load.Client), random: rand.New(rand.NewPCG(load.Seed+1, load.Client))}
 	for _, target := range load.Targets {
 		conn, err := grpc.NewClient(target, append(l.DialOptions(load.Tenant),
@@ -67,7 +67,7 @@ func (l *Ledger) Run(ctx context.Context, load Load) (err error) {
 		case <-ctx.Done():
 			return nil
 		case <-pace.C:
-			s.next(ctx)
+			s.next(ctx, end)
 		}
 	}
 }
@@ -99,8 +99,8 @@ func (s *sender) close() error {
 	return errors.Join(errs...)
 }
 
-// next makes a batch and sends it until it is acknowledged or given up.
-func (s *sender) next(ctx context.Context) {
+// next makes a batch and sends it until it is acknowledged or given up, or ctx ends.
+func (s *sender) next(ctx, end context.Context) {
 	id := s.mix.id(time.Now())
 	events := s.events()
 	attempts := patient
@@ -109,7 +109,7 @@ func (s *sender) next(ctx context.Context) {
 	}
 	twice := s.random.IntN(twiceOneOf) == 0
 	for range attempts {
-		err := s.send(ctx, id, events)
+		err := s.send(end, id, events)
 		if err == nil && !twice {
 			return
 		}
