@@ -28,8 +28,8 @@ const (
 	sdkPace = 40 * time.Millisecond
 	// drainTimeout is how long the log may take to be empty, settleTimeout the tables and
 	// rates from then on to be right, verifyTimeout the recount.
-	drainTimeout  = 90 * time.Second
-	settleTimeout = 40 * time.Second
+	drainTimeout  = 3 * time.Minute
+	settleTimeout = 2 * time.Minute
 	mutantTimeout = 10 * time.Second
 	verifyTimeout = 2 * time.Minute
 	faultsMin     = 3
