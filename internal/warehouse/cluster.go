@@ -25,7 +25,7 @@ type cluster struct {
 	// weights are those of the shards, in their order. With the number of shards they
 	// decide on which one a row is, so they must stay as they are.
 	weights []uint32
-	// replicas is how many servers the largest shard has.
+	// replicas is how many servers each shard has.
 	replicas int
 	// keeper is set when the servers agree through Keeper: tables are replicated, and
 	// statements for all servers are sent to one of them.
@@ -74,6 +74,8 @@ func findCluster(ctx context.Context, conn driver.Conn, name, database string) (
 		return nil, fmt.Errorf("look at cluster %s: %w", name, err)
 	}
 	switch {
+	case len(c.members) != c.replicas*len(c.weights):
+		return nil, wrong("the shards of cluster %s have different numbers of servers: an insert is to be confirmed by all of a shard", name)
 	case c.replicas > 1 && !c.keeper:
 		return nil, wrong("cluster %s has shards of several servers and no Keeper through which they would agree: configure <zookeeper> on all of them", name)
 	case c.replicas > 1 && slices.ContainsFunc(c.members, func(m member) bool { return m.InternalReplication == 0 }):
