@@ -145,20 +145,16 @@ func (s *soak) sample(ctx context.Context) error {
 		}
 		w.memory[i] = max(w.memory[i], resident)
 	}
-	w.fresh = append(w.fresh, s.prober.take()...)
 	var lag uint64
 	for _, lane := range eventlog.Lanes() {
 		n, err := s.log.Pending(ctx, lane)
-		if err != nil && ctx.Err() == nil {
-			slog.Warn("lag is not known for one sample", slog.Any("error", err))
-			return nil
-		}
 		if err != nil {
 			return err
 		}
 		lag += n
 	}
 	w.lag = max(w.lag, lag)
+	w.fresh = append(w.fresh, s.prober.take()...)
 	return nil
 }
 

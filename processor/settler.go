@@ -101,7 +101,7 @@ func (s *Settler) tick(ctx context.Context) (int, error) {
 	done, everything, err := s.minutes.tick(ctx)
 	left := 0
 	if err == nil {
-		left, err = rollUp(ctx, s.db.Conn(), done.settled, everything, deadline)
+		left, err = rollUp(ctx, s.db, done.settled, everything, deadline)
 	}
 	if err != nil || left > 0 {
 		// Some minutes may be settled and their hours not.
@@ -126,7 +126,7 @@ func (s *Settler) SettleOnce(ctx context.Context) (settled int, err error) {
 		if err != nil {
 			return settled, err
 		}
-		if _, err := rollUp(ctx, s.db.Conn(), nil, true, time.Time{}); err != nil {
+		if _, err := rollUp(ctx, s.db, nil, true, time.Time{}); err != nil {
 			return settled, err
 		}
 		users, err := s.users.settleAll(ctx)

@@ -87,6 +87,9 @@ func (c *upCmd) Run(ctx context.Context, env environment) (err error) {
 	if c.ClickHouseURL != "" && c.EngineLibrary != "" {
 		return usageError{errors.New("--clickhouse-url and --engine-library contradict each other: the one uses a server, the other the embedded engine")}
 	}
+	if c.ClickHouseCluster != "" && c.ClickHouseURL == "" {
+		return usageError{errors.New("--clickhouse-cluster needs --clickhouse-url: the embedded engine is alone")}
+	}
 	unlock, err := lockDataDir(c.DataDir)
 	if err != nil {
 		return err
@@ -142,7 +145,7 @@ func (c *upCmd) openStore(ctx context.Context, log *slog.Logger) (*store, error)
 		}
 		dsn = eng.DSN("flywheel")
 	}
-	db, err := openStore(ctx, dsn, log)
+	db, err := openStore(ctx, dsn, c.ClickHouseCluster, log)
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}

@@ -44,7 +44,7 @@ func (e *exporter) refused(b *batch, why refusal) {
 	if b.events == 1 {
 		e.counters.rejected.Add(1)
 		e.warnings.rejected(why.code.String(), "", why.message)
-		e.done(b, 1, b.size)
+		e.queue.release(b.order, 1, b.eventBytes())
 		return
 	}
 	half := b.events / 2
@@ -52,13 +52,11 @@ func (e *exporter) refused(b *batch, why refusal) {
 		b.pick(e.queue.ids.next(time.Now()), func(i int) bool { return i < half }),
 		b.pick(e.queue.ids.next(time.Now()), func(i int) bool { return i >= half }),
 	} {
-		e.keepPart(part)
 		e.requeue(part)
 		if e.careful > 0 {
 			e.careful++
 		}
 	}
-	e.forget(b)
 }
 
 // settled takes in the answer to a batch that was not refused as a whole. The events
@@ -84,9 +82,8 @@ func (e *exporter) settled(b *batch, answer *flywheelv1.CollectStreamResponse, r
 	if left > 0 {
 		part := b.pick(e.queue.ids.next(time.Now()), func(i int) bool { return retryable[i] })
 		part.notBefore = time.Now().Add(retryAfter + jittered(b.attempts))
-		leftBytes = part.size
-		e.keepPart(part)
+		leftBytes = part.eventBytes()
 		e.requeue(part)
 	}
-	e.done(b, b.events-left, b.size-leftBytes)
+	e.queue.release(b.order, b.events-left, b.eventBytes()-leftBytes)
 }

@@ -22,11 +22,9 @@ const (
 // batch is an encoded CollectStreamRequest. Its bytes never change: a retry repeats
 // them.
 type batch struct {
-	id ID
-	// data is nil while the batch is only on disk.
+	id     ID
 	data   []byte
 	events int
-	size   int // of the events, encoded
 	// order is the position among all batches; what is split off keeps it.
 	order uint64
 
@@ -34,11 +32,6 @@ type batch struct {
 	// it alone, notBefore when it may be sent again.
 	attempts, crashes int
 	notBefore         time.Time
-
-	// file is where the spool has the batch; empty: nowhere. spooled says that the queue
-	// counts the batch as on disk.
-	file    string
-	spooled bool
 }
 
 // newBatch makes a batch of encoded events, which it copies.
@@ -53,8 +46,11 @@ func newBatch(id ID, order uint64, events int, encoded ...[]byte) *batch {
 	for _, e := range encoded {
 		data = append(data, e...)
 	}
-	return &batch{id: id, data: data, events: events, size: size - headBytes, order: order}
+	return &batch{id: id, data: data, events: events, order: order}
 }
+
+// eventBytes is what the batch takes of the queue.
+func (b *batch) eventBytes() int { return len(b.data) - headBytes }
 
 // each gives the encoded events with their position.
 func (b *batch) each() iter.Seq2[int, []byte] {
@@ -79,7 +75,7 @@ func (b *batch) pick(id ID, keep func(i int) bool) *batch {
 		}
 	}
 	part := newBatch(id, b.order, len(chosen), chosen...)
-	part.attempts, part.spooled = b.attempts, b.spooled
+	part.attempts = b.attempts
 	return part
 }
 

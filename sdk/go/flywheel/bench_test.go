@@ -58,29 +58,21 @@ func BenchmarkEmit(b *testing.B) {
 	}
 }
 
-// BenchmarkDeliver measures whole deliveries: emitted, sent, acknowledged; by way of the
-// disk too.
+// BenchmarkDeliver measures whole deliveries: emitted, sent, acknowledged.
 func BenchmarkDeliver(b *testing.B) {
+	client := benchClient(b)
+	session := client.Session(flywheel.SessionInfo{})
 	const events = 10_000
-	for name, opts := range map[string][]flywheel.Option{
-		"memory": nil,
-		"spool":  {flywheel.WithSpool(b.TempDir(), spoolBytes)},
-	} {
-		b.Run(name, func(b *testing.B) {
-			client := benchClient(b, opts...)
-			session := client.Session(flywheel.SessionInfo{})
-			b.ReportAllocs()
-			for b.Loop() {
-				for i := range events {
-					session.Edit(flywheel.Edit{Document: "main.go", Version: uint64(i), Offset: 1234, Text: "fmt.Print", Source: flywheel.EditByUser})
-				}
-				if err := client.Flush(b.Context()); err != nil {
-					b.Fatalf("Flush: %v", err)
-				}
-			}
-			b.ReportMetric(float64(events)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
-		})
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range events {
+			session.Edit(flywheel.Edit{Document: "main.go", Version: uint64(i), Offset: 1234, Text: "fmt.Print", Source: flywheel.EditByUser})
+		}
+		if err := client.Flush(b.Context()); err != nil {
+			b.Fatalf("Flush: %v", err)
+		}
 	}
+	b.ReportMetric(float64(events)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
 func BenchmarkRetainedChars(b *testing.B) {

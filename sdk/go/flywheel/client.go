@@ -51,17 +51,14 @@ type Client struct {
 
 // counters are the numbers behind [Stats].
 type counters struct {
-	sent, accepted, rejected, dropped, retries, repaired, contentOmitted, spoolErrors, setAside atomic.Uint64
+	sent, accepted, rejected, dropped, retries, repaired, contentOmitted atomic.Uint64
 }
 
 // Stats counts what became of the events since the client was made. Every event that
-// was emitted, or found in the spool, is in exactly one of Queued, Spooled, Accepted,
-// Rejected and Dropped.
+// was emitted is in exactly one of Queued, Accepted, Rejected and Dropped.
 type Stats struct {
 	// Queued events are held in memory: waiting, or sent and not yet answered.
 	Queued uint64
-	// Spooled events are held on disk ([WithSpool]), sent or not.
-	Spooled uint64
 	// Sent events were sent at least once.
 	Sent uint64
 	// Accepted events are durable: the collector has acknowledged them.
@@ -69,8 +66,7 @@ type Stats struct {
 	// Rejected events were refused by the collector for good: they break the
 	// contract.
 	Rejected uint64
-	// Dropped events were given up: no room in the queue, or the client was closed, or
-	// their batch on disk could not be read.
+	// Dropped events were given up: no room in the queue, or the client was closed.
 	Dropped uint64
 	// Retries counts batches that were sent again.
 	Retries uint64
@@ -78,9 +74,6 @@ type Stats struct {
 	Repaired uint64
 	// ContentOmitted events were sent without their text, which was too large.
 	ContentOmitted uint64
-	// SpoolErrors counts batches that could not be written to the spool and stayed in
-	// memory, SpoolSetAside those in it that could not be read and were set aside.
-	SpoolErrors, SpoolSetAside uint64
 }
 
 // Dial makes a client of the collector at target, a gRPC target such as
@@ -114,28 +107,11 @@ func Dial(target string, opts ...Option) (*Client, error) {
 		ctx = metadata.AppendToOutgoingContext(ctx, tenantKey, c.cfg.tenant)
 	}
 	e := newExporter(c.queue, conn, c.counters, c.cfg.logger, c.cfg.delay)
-	c.openSpool(e)
 	go func() {
 		defer close(c.done)
 		e.run(ctx)
 	}()
 	return c, nil
-}
-
-// openSpool opens the spool, if there is to be one. A folder that cannot be used leaves
-// events in memory only: the agent comes first.
-func (c *Client) openSpool(e *exporter) {
-	if c.cfg.spoolDir == "" {
-		return
-	}
-	s, found, err := openSpool(c.cfg.spoolDir, c.cfg.tenant, c.cfg.spoolBytes, &c.counters.setAside)
-	if err != nil {
-		c.counters.spoolErrors.Add(1)
-		e.warnings.spool("there is no spool, events are held in memory only", err)
-		return
-	}
-	e.spool, e.pending = s, found
-	c.queue.adopt(found)
 }
 
 // transport returns the options of the connection.
@@ -207,9 +183,6 @@ func (c *Client) Flush(ctx context.Context) error {
 // goroutines. If ctx ends before all events are answered, those left are dropped
 // and the result is an error that says how many. A second Close waits for the first.
 // Events emitted after Close count as dropped.
-//
-// With a spool ([WithSpool]) events that are left stay on disk for the next client, which
-// is no error, and Close does not wait for a collector that cannot be reached.
 func (c *Client) Close(ctx context.Context) error {
 	if !c.ok() {
 		return nil
@@ -228,8 +201,8 @@ func (c *Client) Close(ctx context.Context) error {
 			err = fmt.Errorf("close client: %w", closed)
 		}
 	})
-	if lost := f.lost - f.kept; lost > 0 {
-		err = errors.Join(err, fmt.Errorf("close client: %d events not delivered: %w", lost, cmp.Or(ctx.Err(), ErrClosed)))
+	if f.lost > 0 {
+		err = errors.Join(err, fmt.Errorf("close client: %d events not delivered: %w", f.lost, cmp.Or(ctx.Err(), ErrClosed)))
 	}
 	return err
 }
@@ -240,11 +213,9 @@ func (c *Client) Stats() Stats {
 		return Stats{}
 	}
 	n := c.counters
-	memory, disk := c.queue.held()
 	return Stats{
-		Queued: uint64(memory), Spooled: uint64(disk), Sent: n.sent.Load(), Accepted: n.accepted.Load(),
+		Queued: uint64(c.queue.queued()), Sent: n.sent.Load(), Accepted: n.accepted.Load(),
 		Rejected: n.rejected.Load(), Dropped: n.dropped.Load(), Retries: n.retries.Load(),
 		Repaired: n.repaired.Load(), ContentOmitted: n.contentOmitted.Load(),
-		SpoolErrors: n.spoolErrors.Load(), SpoolSetAside: n.setAside.Load(),
 	}
 }

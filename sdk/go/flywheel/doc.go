@@ -26,10 +26,9 @@
 // means synced to its disk, or refused for good. A batch is sent again with the same
 // id and the same bytes, which changes nothing if it did arrive before. One event that
 // the collector cannot take does not take others along. Events still in the queue when
-// the process ends are lost: call [Client.Close]. With a spool ([WithSpool]) they are on
-// disk, outlast the process, however it ends, and are sent by the next one.
+// the process ends are lost: call [Client.Close].
 //
-// Every event is in one of five numbers: queued, spooled, accepted, rejected, dropped
+// Every event ends up in one of four numbers: queued, accepted, rejected, dropped
 // ([Client.Stats]). Drops and rejections are logged too, each kind once a minute.
 //
 // # Text
@@ -49,8 +48,7 @@
 // # Memory and goroutines
 //
 // The queue holds at most the bytes and events of [WithQueue], what is under way
-// included, and one batch's buffer. The spool holds at most the bytes of [WithSpool], and
-// takes a few hundred bytes of memory a batch. A call keeps nothing of what it was given, except
+// included, and one batch's buffer. A call keeps nothing of what it was given, except
 // that an opportunity holds its [Dimensions]. All types are safe for concurrent use. A
 // client has one goroutine that sends and, while it is connected, one that receives,
 // besides gRPC's; Close waits for them.

@@ -21,8 +21,6 @@ type exporter struct {
 	counters *counters
 	warnings warnings
 	delay    time.Duration
-	// spool is nil when batches are held in memory only.
-	spool *spool
 
 	// pending are the batches to be sent, by their order.
 	pending []*batch
@@ -51,11 +49,10 @@ func newExporter(q *queue, conn *grpc.ClientConn, counters *counters, log *slog.
 }
 
 // run sends batches until the queue is closed and empty, or ctx ends. What is then
-// left in the queue is dropped, or stays in the spool.
+// left in the queue is dropped.
 func (e *exporter) run(ctx context.Context) {
 	defer e.queue.abandon()
 	defer e.recovered()
-	defer e.stow()
 	defer e.hangUp()
 	timer := time.NewTimer(e.delay)
 	defer timer.Stop()
@@ -109,16 +106,13 @@ func (e *exporter) gather(now time.Time) (finished bool) {
 		s.sealed = append(s.sealed, more.sealed...)
 		s.hurry = s.hurry || more.hurry
 	}
-	for _, b := range s.sealed {
-		e.keep(b)
-	}
 	e.pending = append(e.pending, s.sealed...)
 	if s.hurry && now.Before(e.backoffUntil) {
 		e.failures, e.backoffUntil = 0, time.Time{}
 		e.conn.ResetConnectBackoff()
 	}
 	e.reportDrops(now)
-	return s.finished || s.closed && e.leaveToSpool()
+	return s.finished
 }
 
 // send sends the batches whose time has come, as far as the stream has room.
@@ -138,9 +132,6 @@ func (e *exporter) send(ctx context.Context, now time.Time) {
 		}
 		b := e.pending[next]
 		e.pending = slices.Delete(e.pending, next, next+1)
-		if !e.load(b) {
-			continue
-		}
 		if b.attempts == 0 {
 			e.counters.sent.Add(uint64(b.events))
 		} else {
@@ -227,16 +218,12 @@ func (e *exporter) rest() {
 	}
 }
 
-// hangUp ends the stream at once and takes back what it left without an answer.
+// hangUp ends the stream at once.
 func (e *exporter) hangUp() {
-	if e.stream == nil {
-		return
+	if e.stream != nil {
+		e.stream.hangUp()
+		e.stream = nil
 	}
-	e.stream.hangUp()
-	for _, b := range e.stream.inflight {
-		e.requeue(b)
-	}
-	e.stream = nil
 }
 
 // disconnected takes back what the stream that has ended left without an answer.
@@ -269,8 +256,7 @@ func (e *exporter) disconnected() {
 func (e *exporter) failed(why refusal, err error) {
 	e.putOff(why)
 	if e.failures > 1 {
-		memory, disk := e.queue.held()
-		e.warnings.waiting(err, memory+disk)
+		e.warnings.waiting(err, e.queue.queued())
 	}
 }
 
@@ -293,9 +279,6 @@ func (e *exporter) putOff(why refusal) {
 
 // requeue puts a batch back in its place.
 func (e *exporter) requeue(b *batch) {
-	if b.file != "" {
-		b.data = nil
-	}
 	at, _ := slices.BinarySearchFunc(e.pending, b.order+1, func(other *batch, order uint64) int {
 		if other.order < order {
 			return -1

@@ -35,10 +35,6 @@ type config struct {
 	consent    Consent
 	maxContent int
 
-	spoolDir   string
-	spoolBytes int64
-	spool      bool
-
 	logger *slog.Logger
 	clock  func() time.Time
 	// virtual says that clock is not the system's.
@@ -102,24 +98,6 @@ func WithQueue(events, bytes int) Option {
 // waiting, and the events that waited are dropped.
 func WithBlockWhenFull() Option { return func(c *config) { c.block = true } }
 
-// WithSpool keeps events on disk until the collector has answered for them, so that
-// they outlast a time without a connection and the end of the process, however it ends.
-// Batches go to a folder of this client's below dir when they are sealed; so a killed
-// agent loses what it emitted within the last delay of [WithBatch]. They are not synced: a
-// power cut may lose what was written in the last half minute. The next client with
-// the same dir and tenant sends what clients that have ended left, oldest first, beside
-// its own events.
-//
-// maxBytes bounds what this client has on disk, at least 4 MiB. Beyond that, and when
-// the disk fails, events are held in memory as without a spool, within [WithQueue]. A
-// file that cannot be read is moved to the folder "corrupt", at most 32 of them.
-//
-// Events with text are on disk with their text, readable by the user only. Use one dir
-// per collector.
-func WithSpool(dir string, maxBytes int64) Option {
-	return func(c *config) { c.spoolDir, c.spoolBytes, c.spool = dir, maxBytes, true }
-}
-
 // WithContent says that the user allowed text (prompts, outputs, what they wrote) to
 // leave the process, and for which use. Without it, or with the zero consent, only
 // lengths do.
@@ -165,9 +143,6 @@ func (c *config) validate() error {
 	within("bytes of content", c.maxContent, 1, maxContentBytes)
 	if c.delay <= 0 {
 		errs = append(errs, fmt.Errorf("delay of a batch is %s: must be positive", c.delay))
-	}
-	if c.spool && (c.spoolDir == "" || c.spoolBytes < minSpoolBytes) {
-		errs = append(errs, fmt.Errorf("spool of %d bytes in %q: a folder and at least %d bytes are needed", c.spoolBytes, c.spoolDir, minSpoolBytes))
 	}
 	if c.tenant != "" && !validTenant(c.tenant) {
 		errs = append(errs, fmt.Errorf("tenant %q: use 1 to %d characters of a-z, 0-9, \"_\" and \"-\"", c.tenant, maxTenantBytes))

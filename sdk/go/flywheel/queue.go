@@ -23,7 +23,7 @@ const (
 // releases their events when it is done with them. It is safe for concurrent use.
 //
 // Memory is that of the events' bytes, bounded by the configuration, and one buffer
-// of the size of a batch. Events that the exporter has put on disk take none.
+// of the size of a batch.
 type queue struct {
 	cfg      *config
 	counters *counters
@@ -39,10 +39,9 @@ type queue struct {
 	openEvents int
 	order      uint64
 	sealed     []*batch
-	// events and bytes count what is in memory and not released, spooled the events that
-	// are on disk and not released.
-	events, bytes, spooled int
-	flushes                []*flush
+	// events and bytes count everything that is not released.
+	events, bytes int
+	flushes       []*flush
 	// hurry says that someone flushes.
 	hurry  bool
 	closed bool
@@ -53,9 +52,8 @@ type flush struct {
 	before uint64 // order of the first batch after them
 	left   int    // events
 	done   chan struct{}
-	// lost is how many of them were not delivered because the client closed, kept how
-	// many of those are on disk.
-	lost, kept int
+	// lost is how many of them were given up because the client closed.
+	lost int
 }
 
 func newQueue(cfg *config, counters *counters) *queue {
@@ -148,7 +146,6 @@ type state struct {
 	hurry bool
 	// finished says that the queue is closed and all events are released.
 	finished bool
-	closed   bool
 }
 
 // take hands over what is sealed.
@@ -157,7 +154,7 @@ func (q *queue) take() state {
 	defer q.mu.Unlock()
 	s := state{
 		sealed: q.sealed, open: q.openEvents > 0, order: q.order,
-		hurry: q.hurry, finished: q.closed && q.events+q.spooled == 0, closed: q.closed,
+		hurry: q.hurry, finished: q.closed && q.events == 0,
 	}
 	q.sealed, q.hurry = nil, false
 	return s
@@ -172,39 +169,17 @@ func (q *queue) sealOrder(order uint64) {
 	}
 }
 
-// toSpool makes room: the events of a batch are on disk.
-func (q *queue) toSpool(events, bytes int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.events -= events
-	q.bytes -= bytes
-	q.spooled += events
-	q.room.Broadcast()
-}
-
-// adopt begins with the batches that a spool had.
-func (q *queue) adopt(batches []*batch) {
-	for _, b := range batches {
-		q.spooled += b.events
-	}
-	q.order = uint64(len(batches))
-}
-
-// release makes room: so many events and bytes of a batch are done with.
-func (q *queue) release(b *batch, events, bytes int) {
+// release makes room: events of the batch with that order are done with.
+func (q *queue) release(order uint64, events, bytes int) {
 	if events == 0 {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if b.spooled {
-		q.spooled -= events
-	} else {
-		q.events -= events
-		q.bytes -= bytes
-	}
+	q.events -= events
+	q.bytes -= bytes
 	q.flushes = slices.DeleteFunc(q.flushes, func(f *flush) bool {
-		if b.order >= f.before {
+		if order >= f.before {
 			return false
 		}
 		if f.left -= events; f.left > 0 {
@@ -237,7 +212,7 @@ func (q *queue) flushLocked() *flush {
 	q.seal()
 	q.hurry = true
 	q.signal()
-	f := &flush{before: q.order, left: q.events + q.spooled, done: make(chan struct{})}
+	f := &flush{before: q.order, left: q.events, done: make(chan struct{})}
 	if f.left == 0 {
 		close(f.done)
 		return f
@@ -246,7 +221,7 @@ func (q *queue) flushLocked() *flush {
 	return f
 }
 
-// abandon closes the queue and drops what is in memory. What is on disk stays there.
+// abandon closes the queue and drops what is in it.
 func (q *queue) abandon() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -255,16 +230,16 @@ func (q *queue) abandon() {
 	q.events, q.bytes, q.openEvents = 0, 0, 0
 	q.open, q.sealed = nil, nil
 	for _, f := range q.flushes {
-		f.lost, f.kept = f.left, min(f.left, q.spooled)
+		f.lost = f.left
 		close(f.done)
 	}
 	q.flushes = nil
 	q.room.Broadcast()
 }
 
-// held returns how many events are held in memory and on disk.
-func (q *queue) held() (memory, disk int) {
+// queued returns how many events are held.
+func (q *queue) queued() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.events, q.spooled
+	return q.events
 }

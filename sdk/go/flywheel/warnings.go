@@ -49,13 +49,6 @@ func (w *warnings) dropped(now time.Time, events uint64) bool {
 	return true
 }
 
-// spool warns of what is wrong with the spool.
-func (w *warnings) spool(what string, err error) {
-	if w.due("spool "+what, time.Now()) {
-		w.log.Warn("trouble with the spool", slog.String("what", what), slog.Any("error", err))
-	}
-}
-
 // rejected warns that the collector refuses events for good.
 func (w *warnings) rejected(reason, field, message string) {
 	if w.due("rejected "+reason+" "+field, time.Now()) {
