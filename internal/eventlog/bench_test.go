@@ -59,7 +59,7 @@ func BenchmarkConsume(b *testing.B) {
 			err = m.Ack()
 		} else {
 			// The answer to the last record starts over: everything comes again.
-			_, err = log.consuming.js.ResetConsumerToSequence(b.Context(), log.lanes[Outcome].name, durable, 1)
+			_, err = log.consuming.js.ResetConsumerToSequence(b.Context(), log.lanes[Outcome].all()[0].name, durable, 1)
 		}
 		if err != nil {
 			b.Fatal(err)
