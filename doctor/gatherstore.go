@@ -4,6 +4,8 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/yirifi/flywheel/internal/warehouse"
@@ -11,6 +13,8 @@ import (
 
 //go:embed sql/*.sql
 var queries embed.FS
+
+var ofServers = regexp.MustCompile(`\bSERVERS\.\w+`)
 
 // ask fills in the facts. It reads system tables and the settlers' notes only.
 func (s *Store) ask(ctx context.Context, db *warehouse.DB, sample time.Duration) error {
@@ -37,13 +41,15 @@ func (s *Store) ask(ctx context.Context, db *warehouse.DB, sample time.Duration)
 	return nil
 }
 
-// one runs a query of a file that returns one row.
+// one runs a query of a file that returns one row. What stands for SERVERS.table is the
+// system table of all servers of a cluster.
 func one(ctx context.Context, db *warehouse.DB, name string, into ...any) error {
-	query, err := queries.ReadFile("sql/" + name + ".sql")
+	file, err := queries.ReadFile("sql/" + name + ".sql")
 	if err != nil {
 		return err
 	}
-	if err := db.Conn().QueryRow(ctx, string(query)).Scan(into...); err != nil {
+	query := ofServers.ReplaceAllStringFunc(string(file), func(table string) string { return db.System(strings.TrimPrefix(table, "SERVERS.")) })
+	if err := db.Conn().QueryRow(ctx, query).Scan(into...); err != nil {
 		return fmt.Errorf("ask ClickHouse for %s: %w", name, err)
 	}
 	return nil

@@ -51,17 +51,28 @@ func contents() map[string]string {
 // go through the same log at once.
 func TestArrivalChangesNothing(t *testing.T) {
 	t.Parallel()
-	var histories [][]sent
-	var events []sent
-	for i := range *propertyCases {
+	histories, events := newHistories(*propertyCases)
+	straight, crooked := newPipeline(t), newPipeline(t)
+	straight.storeInOrder(events)
+	crooked.storeAnyhow(rand.New(rand.NewPCG(*propertySeed, 0)), events)
+	requireSame(t, straight, crooked, histories)
+}
+
+// newHistories returns n random histories, and all events of them.
+func newHistories(n int) (histories [][]sent, events []sent) {
+	for i := range n {
 		random := rand.New(rand.NewPCG(*propertySeed, uint64(i)))
 		history := newHistory(random, fmt.Sprintf("case %05d", i))
 		histories = append(histories, history)
 		events = append(events, history...)
 	}
-	straight, crooked := newPipeline(t), newPipeline(t)
-	straight.storeInOrder(events)
-	crooked.storeAnyhow(rand.New(rand.NewPCG(*propertySeed, 0)), events)
+	return histories, events
+}
+
+// requireSame fails unless two databases have the same of histories that one stored in
+// order and the other anyhow.
+func requireSame(t *testing.T, straight, crooked *pipeline, histories [][]sent) {
+	t.Helper()
 	for name, query := range contents() {
 		want, got := straight.rowsByTenant(query), crooked.rowsByTenant(query)
 		if len(want) == 0 {

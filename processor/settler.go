@@ -37,7 +37,7 @@ type Settler struct {
 	db  *warehouse.DB
 	log *slog.Logger
 
-	minutes, users recounter
+	minutes, users *recounter
 }
 
 // NewSettler returns a settler of the rates in db, which it does not own.
@@ -47,8 +47,8 @@ func NewSettler(cfg SettlerConfig, db *warehouse.DB, log *slog.Logger) (*Settler
 	}
 	return &Settler{
 		cfg: cfg, db: db, log: log,
-		minutes: recounter{table: minuteRates(), cfg: cfg, conn: db.Conn(), batch: firstBatch},
-		users:   recounter{table: userRates(), cfg: cfg, conn: db.Conn(), batch: 1, rest: cfg.UserInterval},
+		minutes: newRecounter(minuteRates(), cfg, db.Conn(), firstBatch, 0),
+		users:   newRecounter(userRates(), cfg, db.Conn(), 1, cfg.UserInterval),
 	}, nil
 }
 
@@ -86,6 +86,9 @@ func (s *Settler) repeat(ctx context.Context, table string, tick func(context.Co
 		case err != nil:
 			log.ErrorContext(ctx, "cannot settle rates, will try again", slog.Any("error", err))
 		case settled > 0:
+			if s.cfg.Settled != nil {
+				s.cfg.Settled(table, took)
+			}
 			log.DebugContext(ctx, "settled rates", slog.Int("buckets", settled), slog.Duration("took", took))
 		}
 		timer.Reset(pause(took))
@@ -98,7 +101,7 @@ func (s *Settler) tick(ctx context.Context) (int, error) {
 	done, everything, err := s.minutes.tick(ctx)
 	left := 0
 	if err == nil {
-		left, err = rollUp(ctx, s.db.Conn(), done.settled, everything, deadline)
+		left, err = rollUp(ctx, s.db, done.settled, everything, deadline)
 	}
 	if err != nil || left > 0 {
 		// Some minutes may be settled and their hours not.
@@ -123,7 +126,7 @@ func (s *Settler) SettleOnce(ctx context.Context) (settled int, err error) {
 		if err != nil {
 			return settled, err
 		}
-		if _, err := rollUp(ctx, s.db.Conn(), nil, true, time.Time{}); err != nil {
+		if _, err := rollUp(ctx, s.db, nil, true, time.Time{}); err != nil {
 			return settled, err
 		}
 		users, err := s.users.settleAll(ctx)

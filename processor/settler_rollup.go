@@ -2,11 +2,10 @@ package processor
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/yirifi/flywheel/internal/warehouse"
 )
 
 // maxRollups is how many longer buckets one statement sums.
@@ -15,10 +14,11 @@ const maxRollups = 64
 // rollUp brings the sums of rates up to date: those that minutes are part of, or all.
 // Of all, it leaves the rest once the deadline, unless it is zero, is over and something
 // is summed.
-func rollUp(ctx context.Context, conn driver.Conn, minutes []bucket, everything bool, deadline time.Time) (left int, err error) {
+func rollUp(ctx context.Context, db *warehouse.DB, minutes []bucket, everything bool, deadline time.Time) (left int, err error) {
 	if !everything && len(minutes) == 0 {
 		return 0, nil
 	}
+	conn := db.Conn()
 	for _, t := range rollups() {
 		which := selection{}
 		if !everything {
@@ -45,18 +45,11 @@ func rollUp(ctx context.Context, conn driver.Conn, minutes []bucket, everything 
 		}
 	}
 	if everything && left == 0 {
-		return 0, compact(ctx, conn)
+		// Every look at it has to open all of its parts: the table is small, and each
+		// settlement adds one.
+		return 0, db.Compact(ctx, "rate_days")
 	}
 	return left, nil
-}
-
-// compact merges the parts of rate_days, which every look at it has to open: the table
-// is small, and each settlement adds one.
-func compact(ctx context.Context, conn driver.Conn) error {
-	if err := conn.Exec(ctx, "OPTIMIZE TABLE rate_days FINAL"); err != nil {
-		return fmt.Errorf("compact rate_days: %w", err)
-	}
-	return nil
 }
 
 // around returns the buckets that minutes are part of, once each.

@@ -57,8 +57,8 @@ func (j *job) newComposer(ctx context.Context, texts []string, judged ...string)
 			row_comparable Bool DEFAULT length(` + strings.Join(judged, ") + length(") + `) >= 64,
 			row_simhash UInt64 DEFAULT ngramSimHash(concat(` + strings.Join(judged, `, '\n', `) + `), 5)
 		) ENGINE = MergeTree ORDER BY (row_at, row_id)`
-	if err := j.db.Conn().Exec(ctx, create); err != nil {
-		return nil, fmt.Errorf("make table of candidates: %w", err)
+	if err := j.db.Create(ctx, j.candidates(), rowKey, create); err != nil {
+		return nil, err
 	}
 	return &composer{job: j, texts: texts}, nil
 }

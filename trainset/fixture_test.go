@@ -36,8 +36,14 @@ type store struct {
 
 func newStore(t testing.TB) *store {
 	t.Helper()
+	return newStoreAt(t, enginetest.DSN(t), "")
+}
+
+// newStoreAt is a store at an address, on a cluster when it has a name.
+func newStoreAt(t testing.TB, dsn, cluster string) *store {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	db, err := warehouse.Open(t.Context(), enginetest.DSN(t), log)
+	db, err := warehouse.OpenCluster(t.Context(), dsn, cluster, log)
 	if err != nil {
 		t.Fatalf("open warehouse: %v", err)
 	}

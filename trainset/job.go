@@ -3,13 +3,11 @@ package trainset
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
@@ -211,34 +209,7 @@ func (j *job) end(err error, stopped bool) {
 	if err == nil && !stopped {
 		mine = tablePrefix(j.set.id) // also what servers left that died while they made it
 	}
-	if err := dropTables(ctx, j.db, mine, kept); err != nil {
+	if err := j.db.DropTables(ctx, mine, kept); err != nil {
 		j.log.Warn("tables of a training set are left behind", slog.Any("error", err))
 	}
-}
-
-// dropTables drops the tables whose names begin like that, but for one.
-func dropTables(ctx context.Context, db *warehouse.DB, prefix, kept string) (err error) {
-	rows, err := db.Conn().Query(ctx, "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {prefix:String}) AND name != {kept:String}",
-		clickhouse.Named("prefix", prefix), clickhouse.Named("kept", kept))
-	if err != nil {
-		return fmt.Errorf("list tables of training set: %w", err)
-	}
-	var names []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return errors.Join(err, rows.Close())
-		}
-		names = append(names, name)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return fmt.Errorf("list tables of training set: %w", err)
-	}
-	var errs []error
-	for _, name := range names {
-		if err := db.Conn().Exec(ctx, "DROP TABLE IF EXISTS "+name+" SYNC"); err != nil {
-			errs = append(errs, fmt.Errorf("drop table %s: %w", name, err))
-		}
-	}
-	return errors.Join(errs...)
 }

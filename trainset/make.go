@@ -31,6 +31,9 @@ const (
 	flawBalance       = "balance"
 )
 
+// rowKey is by what the rows of a training set's tables are distributed on a cluster.
+const rowKey = "row_id"
+
 // candidates is the table of all rows that were selected, flaws that of those left out.
 func (j *job) candidates() string { return j.set.table + "_candidates" }
 func (j *job) flaws() string      { return j.set.table + "_flaws" }
@@ -84,8 +87,8 @@ func (j *job) chunks(ctx context.Context, most uint64) ([]chunk, error) {
 
 // selectRows makes the tables of what is selected and of what is left out.
 func (j *job) selectRows(ctx context.Context) error {
-	if err := j.db.Conn().Exec(ctx, "CREATE TABLE "+j.flaws()+" (row_id UUID, flaw LowCardinality(String)) ENGINE = MergeTree ORDER BY row_id"); err != nil {
-		return fmt.Errorf("make table of flaws: %w", err)
+	if err := j.db.Create(ctx, j.flaws(), rowKey, "CREATE TABLE "+j.flaws()+" (row_id UUID, flaw LowCardinality(String)) ENGINE = MergeTree ORDER BY row_id"); err != nil {
+		return err
 	}
 	if j.plan.format.compose != nil {
 		return j.plan.format.compose(ctx, j)
@@ -97,7 +100,7 @@ func (j *job) selectRows(ctx context.Context) error {
 	if j.plan.straight() {
 		return j.copyRows(ctx, j.set.table, frozenEngine, j.frozen()+" FROM ("+sql+")")
 	}
-	return j.copyRows(ctx, j.candidates(), " ENGINE = MergeTree ORDER BY (row_at, row_id)", sql)
+	return j.copyRows(ctx, j.candidates(), "ENGINE = MergeTree ORDER BY (row_at, row_id)", sql)
 }
 
 // copyRows makes a table of what a statement gives for one chunk after the other.
@@ -106,12 +109,11 @@ func (j *job) copyRows(ctx context.Context, table, engine, sql string) error {
 	if err != nil {
 		return fmt.Errorf("look where the interactions are: %w", err)
 	}
-	conn := j.db.Conn()
-	if err := conn.Exec(ctx, "CREATE TABLE "+table+engine+" EMPTY AS\n"+sql, j.plan.arguments(0, 0)...); err != nil {
-		return fmt.Errorf("make table of interactions: %w", err)
+	if err := j.db.CreateAs(ctx, table, rowKey, engine, sql, j.plan.arguments(0, 0)...); err != nil {
+		return err
 	}
 	return j.inChunks(chunks, func(c chunk) error {
-		return conn.Exec(ctx, "INSERT INTO "+table+"\n"+sql, j.plan.arguments(c.from, c.to)...)
+		return j.db.Conn().Exec(ctx, "INSERT INTO "+table+"\n"+sql, j.plan.arguments(c.from, c.to)...)
 	})
 }
 
@@ -185,7 +187,7 @@ const splitOf = `multiIf(
 	'train')`
 
 // frozenEngine says how the table of the set's rows is stored.
-const frozenEngine = " ENGINE = MergeTree PARTITION BY row_split ORDER BY (row_split, row_at, row_id)"
+const frozenEngine = "ENGINE = MergeTree PARTITION BY row_split ORDER BY (row_split, row_at, row_id)"
 
 // frozen selects what is kept of rows.
 func (j *job) frozen() string {
@@ -210,11 +212,10 @@ func (p *plan) straight() bool {
 func (j *job) freeze(ctx context.Context) error {
 	if !j.plan.straight() {
 		query := j.frozen() + " FROM " + j.candidates() + " WHERE " + j.good()
-		conn := j.db.Conn()
-		if err := conn.Exec(ctx, "CREATE TABLE "+j.set.table+frozenEngine+" EMPTY AS "+query, j.plan.arguments(0, 0)...); err != nil {
-			return fmt.Errorf("make table of rows: %w", err)
+		if err := j.db.CreateAs(ctx, j.set.table, rowKey, frozenEngine, query, j.plan.arguments(0, 0)...); err != nil {
+			return err
 		}
-		if err := conn.Exec(ctx, "INSERT INTO "+j.set.table+" "+query, j.plan.arguments(0, 0)...); err != nil {
+		if err := j.db.Conn().Exec(ctx, "INSERT INTO "+j.set.table+" "+query, j.plan.arguments(0, 0)...); err != nil {
 			return fmt.Errorf("copy rows: %w", err)
 		}
 	}

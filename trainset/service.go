@@ -194,7 +194,7 @@ func (s *Service) DeleteTrainingSet(ctx context.Context, req *flywheelv1.DeleteT
 			return err
 		}
 		resp.TrainingSet = found.message()
-		return dropTables(ctx, s.db, tablePrefix(found.id), "")
+		return s.db.DropTables(ctx, tablePrefix(found.id), "")
 	})
 	if err != nil {
 		return nil, err

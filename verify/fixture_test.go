@@ -32,7 +32,13 @@ type store struct {
 
 func newStore(tb testing.TB) *store {
 	tb.Helper()
-	db, err := warehouse.Open(tb.Context(), enginetest.DSN(tb), slog.New(slog.DiscardHandler))
+	return newStoreAt(tb, enginetest.DSN(tb), "")
+}
+
+// newStoreAt is a store at an address, on a cluster when it has a name.
+func newStoreAt(tb testing.TB, dsn, cluster string) *store {
+	tb.Helper()
+	db, err := warehouse.OpenCluster(tb.Context(), dsn, cluster, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)
 	}

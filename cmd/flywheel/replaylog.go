@@ -32,7 +32,7 @@ func (c *replayLogCmd) Run(ctx context.Context, env environment) (err error) {
 	if err != nil {
 		return err
 	}
-	db, err := openStore(ctx, url, env.log)
+	db, err := openStore(ctx, url, "", env.log)
 	if err != nil {
 		return err
 	}

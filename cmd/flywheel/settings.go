@@ -21,8 +21,10 @@ import (
 const (
 	defaultDataDir        = "flywheel-data"
 	defaultListen         = "127.0.0.1:7410"
-	defaultFeedbackListen = "127.0.0.1:7411" // stopGrace bounds how long the embedded ClickHouse takes to stop.
-	stopGrace             = 20 * time.Second
+	defaultFeedbackListen = "127.0.0.1:7411"
+	defaultDebugListen    = "127.0.0.1:7412"
+	// stopGrace bounds how long the embedded ClickHouse takes to stop.
+	stopGrace = 20 * time.Second
 )
 
 // byteSize is a size such as 512KiB or 8GiB.
@@ -90,7 +92,8 @@ func (s logSettings) open(ctx context.Context, log *slog.Logger) (*eventlog.Log,
 
 // storeSettings say where ClickHouse is.
 type storeSettings struct {
-	ClickHouseURL string `name:"clickhouse-url" placeholder:"URL" help:"ClickHouse to use, for example clickhouse://user:password@host1:9000,host2:9000/flywheel?secure=true. Unset: ClickHouse runs inside 'up'."`
+	ClickHouseURL     string `name:"clickhouse-url" placeholder:"URL" help:"ClickHouse to use, for example clickhouse://user:password@host1:9000,host2:9000/flywheel?secure=true. Unset: ClickHouse runs inside 'up'."`
+	ClickHouseCluster string `name:"clickhouse-cluster" placeholder:"NAME" help:"Cluster of --clickhouse-url (system.clusters) over which tables are distributed. A database that is distributed already says so itself."`
 }
 
 // open connects to the ClickHouse of a role that runs alone and migrates it.
@@ -98,11 +101,11 @@ func (s storeSettings) open(ctx context.Context, log *slog.Logger) (*warehouse.D
 	if s.ClickHouseURL == "" {
 		return nil, usageError{errors.New("--clickhouse-url is needed: a role that runs alone shares ClickHouse with the others (one process for all is 'flywheel up')")}
 	}
-	return openStore(ctx, s.ClickHouseURL, log)
+	return openStore(ctx, s.ClickHouseURL, s.ClickHouseCluster, log)
 }
 
-func openStore(ctx context.Context, dsn string, log *slog.Logger) (*warehouse.DB, error) {
-	db, err := warehouse.Open(ctx, dsn, log)
+func openStore(ctx context.Context, dsn, cluster string, log *slog.Logger) (*warehouse.DB, error) {
+	db, err := warehouse.OpenCluster(ctx, dsn, cluster, log)
 	if err != nil {
 		return nil, err
 	}

@@ -1,1 +1,1 @@
-SELECT max(elapsed) FROM system.merges WHERE database = currentDatabase()
+SELECT max(elapsed) FROM SERVERS.merges WHERE database = currentDatabase()

@@ -22,6 +22,7 @@ type settings struct {
 	HTTPPort    int
 	Password    string
 	MemoryLimit uint64
+	Cluster     *Cluster
 }
 
 // writeConfig writes the engine's configuration into its data folder, readable by

@@ -47,6 +47,8 @@ type Config struct {
 	// MemoryLimit is the most memory the engine uses, in bytes. 0: the engine's own
 	// choice, a share of the machine's.
 	MemoryLimit uint64
+	// Cluster makes the engine a node of a ClickHouse cluster. Nil: it is alone.
+	Cluster *Cluster
 }
 
 // Engine is a running embedded ClickHouse. Its methods may be called concurrently.
@@ -70,6 +72,9 @@ type Engine struct {
 // when there is no library, and one that names the folder when another engine uses
 // it. The engine outlives ctx; end it with [Engine.Stop].
 func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Engine, error) {
+	if err := cfg.Cluster.Validate(); err != nil {
+		return nil, fmt.Errorf("configure ClickHouse: %w", err)
+	}
 	library, err := findLibrary(cfg.Library)
 	if err != nil {
 		return nil, err
@@ -89,7 +94,7 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Engine, error) {
 	if !held {
 		return nil, fmt.Errorf("ClickHouse data folder %s is in use by another process: stop that one or choose another folder", dir)
 	}
-	e, err := newEngine(dir, library, cfg.MemoryLimit, lock, log)
+	e, err := newEngine(dir, library, cfg, lock, log)
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
@@ -102,13 +107,16 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Engine, error) {
 }
 
 // newEngine chooses ports and password and writes the settings for the children.
-func newEngine(dir, library string, memory uint64, lock *flock.Flock, log *slog.Logger) (*Engine, error) {
+func newEngine(dir, library string, cfg Config, lock *flock.Flock, log *slog.Logger) (*Engine, error) {
 	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
 	}
 	password := rand.Text()
-	config, err := writeConfig(dir, settings{TCPPort: ports[0], HTTPPort: ports[1], Password: password, MemoryLimit: memory})
+	if cfg.Cluster != nil {
+		ports[0], password = cfg.Cluster.Ports[cfg.Cluster.Node], cfg.Cluster.Password
+	}
+	config, err := writeConfig(dir, settings{TCPPort: ports[0], HTTPPort: ports[1], Password: password, MemoryLimit: cfg.MemoryLimit, Cluster: cfg.Cluster})
 	if err != nil {
 		return nil, err
 	}

@@ -23,15 +23,17 @@ const stallCheck = time.Second
 // record again, a duplicate does no harm.
 //
 // The record belongs to the caller again as soon as Publish returns, whatever it
-// returns. Calls are pipelined: several at once share the connection, and their
-// records may be stored in any order.
+// returns. A sampled span of ctx is stored with the record (see [Message.Span]). Calls
+// are pipelined: several at once share the connection, and their records may be stored
+// in any order.
 func (l *Log) Publish(ctx context.Context, lane Lane, record []byte) error {
 	of, err := l.laneShards(lane)
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
+	header := spanHeader(ctx)
 	err = l.spread(of, func(s *stream) error {
-		return l.publish(ctx, s, &nats.Msg{Subject: s.subject, Data: record})
+		return l.publish(ctx, s, &nats.Msg{Subject: s.subject, Header: header, Data: record})
 	})
 	if err != nil {
 		return fmt.Errorf("publish to lane %s: %w", lane, err)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 //go:embed migrations/*.sql
@@ -23,15 +24,17 @@ var migrationFiles embed.FS
 const (
 	createMigrations = `CREATE TABLE IF NOT EXISTS schema_migrations
 		(version UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
-		ENGINE = MergeTree ORDER BY version`
+		ENGINE = MergeTree
+		ORDER BY version`
 	// lockTable exists while somebody migrates; its comment says who.
 	lockTable = "schema_lock"
 	lockPoll  = 50 * time.Millisecond
 	// lockStale is the age at which the lock of a process that died is taken over.
 	// No migration takes nearly as long.
 	lockStale = time.Minute
-	// tableExists is ClickHouse's error code for a table that is there already.
-	tableExists = 57
+	// Error codes of ClickHouse for tables and columns that are there already.
+	tableExists  = 57
+	columnExists = 15
 )
 
 // migration is one numbered, immutable change of the schema.
@@ -58,7 +61,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 }
 
 func (db *DB) applyMissing(ctx context.Context, all []migration) error {
-	if err := db.conn.Exec(ctx, createMigrations); err != nil {
+	if err := db.define(ctx, createMigrations, shardKeys()); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	applied, err := db.applied(ctx)
@@ -81,12 +84,9 @@ func (db *DB) applyMissing(ctx context.Context, all []migration) error {
 }
 
 // apply runs a migration and records it. A process that died between the two left
-// the statement's effect behind: a table that exists is then the one it made.
+// the statement's effect behind: a table or column that exists is then the one it made.
 func (db *DB) apply(ctx context.Context, m migration) error {
-	err := db.conn.Exec(ctx, m.statement)
-	if exception, ok := errors.AsType[*clickhouse.Exception](err); ok && exception.Code == tableExists {
-		err = nil
-	}
+	err := db.define(ctx, m.statement, shardKeys())
 	if err == nil {
 		err = db.conn.Exec(ctx, "INSERT INTO schema_migrations (version, name, checksum) VALUES (?, ?, ?)", m.version, m.name, m.checksum)
 	}
@@ -94,6 +94,37 @@ func (db *DB) apply(ctx context.Context, m migration) error {
 		return fmt.Errorf("apply migration %s: %w", m.name, err)
 	}
 	return nil
+}
+
+// define runs a statement that makes or changes tables, on a cluster distributed by keys.
+// What is there already stays as it is.
+func (db *DB) define(ctx context.Context, statement string, keys map[string]string) error {
+	if db.cluster == nil {
+		err := db.conn.Exec(ctx, statement)
+		if exception, ok := errors.AsType[*clickhouse.Exception](err); ok && (exception.Code == tableExists || exception.Code == columnExists) {
+			return nil
+		}
+		return err
+	}
+	steps, err := db.cluster.distribute(statement, keys)
+	if err != nil {
+		return err
+	}
+	for _, s := range steps {
+		exec := db.conn.Exec
+		if s.everywhere {
+			exec = db.everywhere
+		}
+		if err := exec(ctx, s.sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// everywhere runs a statement on every server of the cluster, if there is one.
+func (db *DB) everywhere(ctx context.Context, sql string, args ...any) error {
+	return db.cluster.everywhere(ctx, db.conn, sql, args...)
 }
 
 // applied maps the versions of the applied migrations to their checksums.
@@ -160,13 +191,14 @@ func migrations(files fs.FS) ([]migration, error) {
 }
 
 // lockSchema returns once this process is the only one that migrates. ClickHouse
-// has no locks, but of several that create one table all but one fail.
+// has no locks, but of several that create one table all but one fail: on the first server
+// of a cluster, or, as Keeper puts them in order, on every one.
 func (db *DB) lockSchema(ctx context.Context) (unlock func() error, err error) {
 	owner := rand.Text()
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()
 	for {
-		err := db.conn.Exec(ctx, fmt.Sprintf("CREATE TABLE %s (n UInt8) ENGINE = MergeTree ORDER BY n COMMENT '%s'", lockTable, owner))
+		err := db.lockConn().Exec(ctx, fmt.Sprintf("CREATE TABLE %s%s (n UInt8) ENGINE = MergeTree ORDER BY n COMMENT '%s'", lockTable, db.cluster.onCluster(), owner))
 		if err == nil {
 			return func() error { return db.unlockSchema(context.WithoutCancel(ctx), owner) }, nil
 		}
@@ -184,13 +216,21 @@ func (db *DB) lockSchema(ctx context.Context) (unlock func() error, err error) {
 	}
 }
 
+// lockConn is where the lock is.
+func (db *DB) lockConn() driver.Conn {
+	if db.cluster != nil && !db.cluster.keeper {
+		return db.cluster.nodes[0]
+	}
+	return db.conn
+}
+
 // unlockSchema drops the lock of an owner, unless another one has it by now.
 func (db *DB) unlockSchema(ctx context.Context, owner string) error {
 	var held uint64
 	query := "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = ? AND comment = ?"
-	err := db.conn.QueryRow(ctx, query, lockTable, owner).Scan(&held)
+	err := db.lockConn().QueryRow(ctx, query, lockTable, owner).Scan(&held)
 	if err == nil && held > 0 {
-		err = db.conn.Exec(ctx, "DROP TABLE IF EXISTS "+lockTable+" SYNC")
+		err = db.lockConn().Exec(ctx, "DROP TABLE IF EXISTS "+lockTable+db.cluster.onCluster()+" SYNC")
 	}
 	if err != nil {
 		return fmt.Errorf("unlock schema: %w", err)
@@ -202,7 +242,7 @@ func (db *DB) unlockSchema(ctx context.Context, owner string) error {
 func (db *DB) breakStaleLock(ctx context.Context) error {
 	var owners []string
 	query := "SELECT groupArray(comment) FROM system.tables WHERE database = currentDatabase() AND name = ? AND metadata_modification_time < now() - ?"
-	if err := db.conn.QueryRow(ctx, query, lockTable, int64(lockStale.Seconds())).Scan(&owners); err != nil {
+	if err := db.lockConn().QueryRow(ctx, query, lockTable, int64(lockStale.Seconds())).Scan(&owners); err != nil {
 		return fmt.Errorf("look at schema lock: %w", err)
 	}
 	for _, owner := range owners {

@@ -20,7 +20,7 @@ func (db *DB) ReadColumns(ctx context.Context, query string, result proto.Result
 		return fmt.Errorf("connect to read columns: %w", err)
 	}
 	err = client.Do(ctx, ch.Query{
-		Body: query, Result: result,
+		Body: query, Result: result, Settings: db.readSettings(),
 		OnResult: func(_ context.Context, b proto.Block) error {
 			if b.Rows == 0 {
 				return nil
@@ -35,6 +35,14 @@ func (db *DB) ReadColumns(ctx context.Context, query string, result proto.Result
 		return fmt.Errorf("read columns: %w", err)
 	}
 	return nil
+}
+
+// readSettings are the settings of all connections, as those of a query.
+func (db *DB) readSettings() (settings []ch.Setting) {
+	for key, value := range db.options.Settings {
+		settings = append(settings, ch.Setting{Key: key, Value: fmt.Sprint(value), Important: true})
+	}
+	return settings
 }
 
 // dialColumns connects to the first server that answers.

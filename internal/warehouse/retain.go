@@ -144,25 +144,26 @@ func (db *DB) noteAge(ctx context.Context, t agedTable) error {
 		SELECT ?, now64(6), ?, (SELECT max(before) FROM frozen WHERE name = ?)`, t.name, t.days, t.name)
 }
 
-// ttlOf is the time to live that the table has; empty if none.
+// ttlOf is the time to live that the table has; empty if none. Of a cluster's servers of
+// which only some know it, it is no time to live that a table can have.
 func (db *DB) ttlOf(ctx context.Context, t agedTable) (string, error) {
-	var engine string
-	err := db.conn.QueryRow(ctx, "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?", t.name).Scan(&engine)
-	_, ttl, _ := strings.Cut(engine, " TTL ")
-	ttl, _, _ = strings.Cut(ttl, " SETTINGS ")
-	return ttl, err
+	var ttls []string
+	err := db.conn.QueryRow(ctx, `SELECT groupUniqArray(extract(engine_full, ' TTL (.*?)(?: SETTINGS |$)')) FROM `+db.System("tables")+`
+		WHERE database = ? AND name = ?`, db.database, db.Stored(t.name)).Scan(&ttls)
+	return strings.Join(ttls, " or "), err
 }
 
 func (db *DB) alterTTL(ctx context.Context, t agedTable) error {
+	alter := "ALTER TABLE " + db.Stored(t.name) + db.cluster.onCluster()
 	if t.days == 0 {
-		return db.conn.Exec(ctx, "ALTER TABLE "+t.name+" REMOVE TTL")
+		return db.everywhere(ctx, alter+" REMOVE TTL")
 	}
 	if t.daily {
 		// Parts are dropped whole, and none is rewritten to learn its new age.
-		if err := db.conn.Exec(ctx, "ALTER TABLE "+t.name+" MODIFY SETTING ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1"); err != nil {
+		if err := db.everywhere(ctx, alter+" MODIFY SETTING ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1"); err != nil {
 			return err
 		}
 	}
 	// Parts learn it in the background.
-	return db.conn.Exec(ctx, "ALTER TABLE "+t.name+" MODIFY TTL "+t.ttl()+" SETTINGS alter_sync = 0")
+	return db.everywhere(ctx, alter+" MODIFY TTL "+t.ttl()+" SETTINGS alter_sync = 0")
 }

@@ -28,16 +28,29 @@ const (
 // DB is a pool of connections to one database. Its methods may be called
 // concurrently.
 type DB struct {
-	conn    driver.Conn
-	options *clickhouse.Options
-	log     *slog.Logger
+	conn driver.Conn
+	// cluster is nil for tables of one server.
+	cluster  *cluster
+	database string
+	options  *clickhouse.Options
+	log      *slog.Logger
 }
 
 // Open connects to the database of a DSN, which is made when it does not exist:
 // clickhouse://user:password@host1:9000,host2:9000/database, with the options of
-// clickhouse-go (secure=true for TLS, max_open_conns, compress …). It waits some time for a server that does not
-// answer yet. Inserts are synchronous: when one returns, its rows are stored.
+// clickhouse-go (secure=true for TLS, max_open_conns, compress …). It waits some time for
+// a server that does not answer yet. Inserts are synchronous: when one returns, its rows
+// are stored.
+//
+// A database whose tables are distributed over a cluster says so itself.
 func Open(ctx context.Context, dsn string, log *slog.Logger) (*DB, error) {
+	return OpenCluster(ctx, dsn, "", log)
+}
+
+// OpenCluster is [Open] for a database whose tables are, or are to be, distributed over
+// the ClickHouse cluster of a name, of which the DSN names some servers. It is an error
+// when the database is not on that cluster, or the cluster has not the shards that it had.
+func OpenCluster(ctx context.Context, dsn, cluster string, log *slog.Logger) (*DB, error) {
 	options, err := parse(dsn)
 	if err != nil {
 		return nil, err
@@ -45,20 +58,21 @@ func Open(ctx context.Context, dsn string, log *slog.Logger) (*DB, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	var last error
-	conn, err := backoff.Retry(ctx, func() (driver.Conn, error) {
-		conn, err := connect(ctx, options)
+	db, err := backoff.Retry(ctx, func() (*DB, error) {
+		db, err := connect(ctx, options, cluster)
 		if err == nil || ctx.Err() == nil {
 			last = err
 		}
 		if err != nil && !unanswered(err) {
 			return nil, backoff.Permanent(err)
 		}
-		return conn, err
+		return db, err
 	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(0))
 	if err != nil {
 		return nil, fmt.Errorf("open ClickHouse at %s: %w", strings.Join(options.Addr, ", "), errors.Join(last, ctx.Err()))
 	}
-	return &DB{conn: conn, options: options, log: log}, nil
+	db.log = log
+	return db, nil
 }
 
 func parse(dsn string) (*clickhouse.Options, error) {
@@ -98,41 +112,70 @@ func parse(dsn string) (*clickhouse.Options, error) {
 // connect opens the pool, after making the database if it is missing. It never asks
 // for a database that does not exist: the embedded engine takes that badly, see
 // docs/adr/003.
-func connect(ctx context.Context, options *clickhouse.Options) (driver.Conn, error) {
-	if options.Auth.Database != "" {
-		if err := makeDatabase(ctx, *options); err != nil {
-			return nil, err
-		}
-	}
-	conn, err := clickhouse.Open(options)
+func connect(ctx context.Context, options *clickhouse.Options, clusterName string) (*DB, error) {
+	database, c, err := prepare(ctx, options, clusterName)
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.Ping(ctx); err != nil {
-		return nil, errors.Join(err, conn.Close())
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return nil, errors.Join(err, c.close())
 	}
-	return conn, nil
+	if err := conn.Ping(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close(), c.close())
+	}
+	return &DB{conn: conn, cluster: c, database: database, options: options}, nil
 }
 
-func makeDatabase(ctx context.Context, options clickhouse.Options) error {
-	name := options.Auth.Database
-	options.Auth.Database = ""
-	conn, err := clickhouse.Open(&options)
+// prepare finds the database and the cluster that it is on, or is to be on, adds its
+// settings to the options, and makes the database where it is missing.
+func prepare(ctx context.Context, options *clickhouse.Options, clusterName string) (database string, c *cluster, err error) {
+	plain := *options
+	plain.Auth.Database = ""
+	conn, err := clickhouse.Open(&plain)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
-	var exists uint64
-	err = conn.QueryRow(ctx, "SELECT count() FROM system.databases WHERE name = ?", name).Scan(&exists)
-	if err == nil && exists == 0 {
-		err = conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quote(name))
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	database = options.Auth.Database
+	if database == "" {
+		if err := conn.QueryRow(ctx, "SELECT currentDatabase()").Scan(&database); err != nil {
+			return "", nil, err
+		}
 	}
-	return errors.Join(err, conn.Close())
+	var exists, tables uint64
+	var layout string
+	if err := conn.QueryRow(ctx, "SELECT count() FROM system.databases WHERE name = ?", database).Scan(&exists); err != nil {
+		return "", nil, err
+	}
+	if err := conn.QueryRow(ctx, "SELECT count(), max(comment) FROM system.tables WHERE database = ? AND name = 'schema_migrations'", database).Scan(&tables, &layout); err != nil {
+		return "", nil, err
+	}
+	if tables > 0 && clusterName == "" {
+		clusterName = clusterOf(layout)
+	}
+	if clusterName == "" {
+		if exists == 0 {
+			err = conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quote(database))
+		}
+		return database, nil, err
+	}
+	if c, err = findCluster(ctx, conn, clusterName, database); err != nil {
+		return "", nil, err
+	}
+	if err := c.join(ctx, conn, options, tables > 0, layout); err != nil {
+		return "", nil, errors.Join(err, c.close())
+	}
+	return database, c, nil
 }
 
 func quote(identifier string) string { return "`" + strings.ReplaceAll(identifier, "`", "``") + "`" }
 
 // unanswered reports whether an error came from no server at all.
 func unanswered(err error) bool {
+	if _, ok := errors.AsType[clusterError](err); ok {
+		return false
+	}
 	_, answered := errors.AsType[*clickhouse.Exception](err)
 	return !answered
 }
@@ -143,7 +186,7 @@ func (db *DB) Conn() driver.Conn { return db.conn }
 
 // Close closes the pool's connections.
 func (db *DB) Close() error {
-	if err := db.conn.Close(); err != nil {
+	if err := errors.Join(db.conn.Close(), db.cluster.close()); err != nil {
 		return fmt.Errorf("close ClickHouse: %w", err)
 	}
 	return nil

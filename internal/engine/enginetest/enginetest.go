@@ -43,9 +43,11 @@ func Main(m *testing.M) {
 		return
 	}
 	code := m.Run()
-	if err := process.stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stop engine:", err)
-		code = max(code, 1)
+	for _, stop := range []func() error{process.stop, nodes.stop} {
+		if err := stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop engine:", err)
+			code = max(code, 1)
+		}
 	}
 	os.Exit(code)
 }
