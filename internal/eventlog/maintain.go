@@ -21,25 +21,40 @@ const floorPoll = 10 * time.Millisecond
 // Records whose Publish has returned are counted; records whose Ack by this process
 // has returned are not.
 func (l *Log) Pending(ctx context.Context, lane Lane) (uint64, error) {
-	s, err := l.lane(lane)
+	of, err := l.laneShards(lane)
 	if err != nil {
 		return 0, fmt.Errorf("count pending records: %w", err)
 	}
 	ctx, cancel := request(ctx)
 	defer cancel()
+	if err := l.discover(ctx); err != nil {
+		return 0, fmt.Errorf("count pending records: %w", err)
+	}
+	var pending uint64
+	for _, s := range of.all() {
+		n, err := l.pending(ctx, s)
+		if err != nil {
+			return 0, fmt.Errorf("count pending records of %s: %w", s.name, err)
+		}
+		pending += n
+	}
+	return pending, nil
+}
+
+func (l *Log) pending(ctx context.Context, s *stream) (uint64, error) {
 	if err := l.settleAcks(ctx, s); err != nil {
-		return 0, fmt.Errorf("count pending records of lane %s: %w", lane, err)
+		return 0, err
 	}
 	// The server's own count of pending records lags behind a publish; sequences do
 	// not. The stream comes first: what is stored or delivered in between is counted
 	// rather too often than not at all.
 	_, stored, err := l.streamInfo(ctx, s)
 	if err != nil {
-		return 0, fmt.Errorf("count pending records: %w", err)
+		return 0, err
 	}
 	consumed, err := l.consumerInfo(ctx, s)
 	if err != nil {
-		return 0, fmt.Errorf("count pending records: %w", err)
+		return 0, err
 	}
 	pending := uint64(max(consumed.NumAckPending, 0))
 	first := max(consumed.Delivered.Stream+1, stored.State.FirstSeq)
@@ -71,7 +86,10 @@ func (l *Log) settleAcks(ctx context.Context, s *stream) error {
 // requests that the server still holds, would count for the new ones.
 func (l *Log) Rewind(ctx context.Context, d time.Duration) error {
 	since := time.Now().Add(-d)
-	for _, s := range l.lanes {
+	if err := l.discover(ctx); err != nil {
+		return fmt.Errorf("rewind: %w", err)
+	}
+	for _, s := range l.laneStreams() {
 		if err := l.rewind(ctx, s, since); err != nil {
 			return fmt.Errorf("rewind %s: %w", s.name, err)
 		}
@@ -131,11 +149,8 @@ func (l *Log) awaitFloor(ctx context.Context, s *stream, from uint64) error {
 // It also warns when records that nobody has acknowledged approach
 // [StreamLimits.MaxAge].
 func (l *Log) Trim(ctx context.Context) error {
-	var errs []error
-	if err := l.lookAtDisk(ctx); err != nil {
-		errs = append(errs, err)
-	}
-	for _, s := range l.lanes {
+	errs := []error{l.discover(ctx), l.lookAtDisk(ctx)}
+	for _, s := range l.laneStreams() {
 		if err := l.trim(ctx, s); err != nil {
 			errs = append(errs, fmt.Errorf("trim %s: %w", s.name, err))
 		}
@@ -159,7 +174,7 @@ func (l *Log) trim(ctx context.Context, s *stream) error {
 		l.warnExpiring(s, stored)
 		return nil
 	}
-	if stored.State.Bytes <= uint64(s.limits.MaxBytes)/2 && !l.disk.low() {
+	if stored.State.Bytes <= uint64(stored.Config.MaxBytes)/2 && !l.disk.low() {
 		return nil
 	}
 	young, err := l.firstSince(ctx, s, time.Now().Add(-l.cfg.KeepProcessed))
