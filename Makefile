@@ -3,8 +3,9 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-BUF  := go tool -modfile=tools/go.mod buf
-LINT := go tool -modfile=tools/lint/go.mod golangci-lint
+BUF      := go tool -modfile=tools/go.mod buf
+LINT     := go tool -modfile=tools/lint/go.mod golangci-lint
+PROMTOOL := go tool -modfile=tools/promtool/go.mod promtool
 # What the contract must stay compatible with.
 AGAINST ?= HEAD~1
 
@@ -56,6 +57,11 @@ lint: ## Check the code and the contract
 	go fix -diff ./...
 	if git rev-parse --quiet --verify $(AGAINST):proto >/dev/null; then $(BUF) breaking --against '.git#ref=$(AGAINST)'; fi
 
+.PHONY: check-alerts
+check-alerts: ## Check the alerts for Prometheus, and what makes them fire
+	$(PROMTOOL) check rules deploy/prometheus/alerts.yml
+	$(PROMTOOL) test rules deploy/prometheus/alerts_test.yml
+
 .PHONY: generate
 generate: ## Generate the Go code of the contract
 	$(BUF) generate
@@ -67,6 +73,25 @@ bench: build engine ## Measure events/s end to end, CPU and memory by role, how 
 .PHONY: soak
 soak: build engine ## Keep half of the bench's load up for an hour; watch the memory of every role and the lag
 	go run ./bench -layout soak
+
+# Where `make faults` keeps what it has done.
+FAULT_RESULTS ?= faults.jsonl
+
+.PHONY: bin/faults
+bin/faults:
+	go build -o bin/faults ./test/faults
+
+.PHONY: faults
+faults: bin/faults engine ## Try to lose or double an event: 200 runs with faults (about 40 minutes; goes on where it was)
+	bin/faults -runs 200 -jobs 2 -results $(FAULT_RESULTS)
+
+.PHONY: faults-short
+faults-short: bin/faults engine ## A few such runs with every kind of fault, and deliberate bugs that must be caught (4 minutes)
+	bin/faults -cover -selftest -jobs 2
+
+.PHONY: faults-table
+faults-table: bin/faults ## Print the table of faults from the results
+	@bin/faults -table -results $(FAULT_RESULTS)
 
 .PHONY: clean
 clean: ## Remove what was built (not the data, not the engine)

@@ -74,7 +74,7 @@ func (s *system) startRoles(ctx context.Context, layout, binary, dir string) err
 	store := "--clickhouse-url=" + s.engine.DSN("flywheel")
 	listen, query := "--listen="+ports[0], "--feedback-listen="+ports[1]
 	if layout == "up" {
-		err = s.start(ctx, "flywheel up", binary, "up", "--data-dir="+filepath.Join(dir, "up"), listen, query, store)
+		err = s.start(ctx, "flywheel up", binary, "up", "--data-dir="+filepath.Join(dir, "up"), listen, query, store, "--debug-listen=127.0.0.1:0")
 		return errors.Join(err, waitFor(ctx, ports[0]), waitFor(ctx, ports[1]))
 	}
 	s.nats = "nats://" + ports[2]

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
 
@@ -25,6 +26,7 @@ type batch struct {
 	raw      []byte
 	id       []byte
 	tenant   string
+	span     trace.Span
 	received time.Time
 
 	events   uint32

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/grpc/mem"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
@@ -87,7 +88,7 @@ func BenchmarkBegin(b *testing.B) {
 	batch := encode(b, request(many(100, shown)...))
 	b.ReportAllocs()
 	for b.Loop() {
-		inHand := c.begin(rpc.DefaultTenant, mem.SliceBuffer(batch))
+		inHand := c.begin(rpc.DefaultTenant, noop.Span{}, mem.SliceBuffer(batch))
 		if _, refused := c.wait(inHand); refused != nil {
 			b.Fatal(refused)
 		}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -64,6 +65,8 @@ func New(cfg Config, log Publisher, logger *slog.Logger) (*Collector, error) {
 			waiting:     &c.waiting,
 			room:        room,
 			stats:       &c.stats,
+			published:   cfg.Published,
+			tracer:      cfg.Tracer,
 			logger:      logger.With(slog.String("lane", lane.String())),
 		})
 	}
@@ -77,9 +80,11 @@ func New(cfg Config, log Publisher, logger *slog.Logger) (*Collector, error) {
 // took longer than StopGrace, and an error when the listener failed.
 func (c *Collector) Serve(ctx context.Context, lis net.Listener) error {
 	s := &service{Collector: c, stopping: ctx.Done()}
-	srv := rpc.NewServer(c.logger,
+	options := append([]grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(2*c.cfg.MaxBatchBytes))
+		grpc.MaxRecvMsgSize(2 * c.cfg.MaxBatchBytes),
+	}, c.cfg.ServerOptions...)
+	srv := rpc.NewServer(c.logger, options...)
 	srv.RegisterService(serviceDesc(), s)
 	err := rpc.Serve(ctx, srv, lis, c.cfg.StopGrace)
 	s.receivers.Wait()
@@ -89,15 +94,16 @@ func (c *Collector) Serve(ctx context.Context, lis net.Listener) error {
 	return err
 }
 
-// begin reads a batch and hands its valid events to the log. It owns buffer. The
-// result is answered by [Collector.finish] once it is decided.
-func (c *Collector) begin(tenant string, buffer mem.Buffer) *batch {
+// begin reads a batch and hands its valid events to the log. It owns buffer, but not
+// the span, which may be one that records nothing. The result is answered by
+// [Collector.finish] once it is decided.
+func (c *Collector) begin(tenant string, span trace.Span, buffer mem.Buffer) *batch {
 	b, ok := c.batches.Get().(*batch)
 	if !ok {
 		b = &batch{}
 	}
 	b.buffer, b.raw = buffer, buffer.ReadOnlyData()
-	b.tenant, b.received = tenant, time.Now()
+	b.tenant, b.span, b.received = tenant, span, time.Now()
 	c.waiting.Add(int64(len(b.raw)))
 	b.read(&limits{
 		plan:     c.plan,
@@ -145,8 +151,9 @@ func (c *Collector) commit(b *batch, lane *committer) {
 func (c *Collector) finish(b *batch) (*flywheelv1.CollectResponse, *refusal) {
 	c.stats.batches.Add(1)
 	answer, refused := c.outcome(b)
+	noteAnswer(b.span, answer, refused)
 	if refused != nil {
-		c.stats.refused.Add(1)
+		c.stats.countRefused(refused)
 		return nil, refused
 	}
 	c.stats.accepted.Add(uint64(answer.GetAccepted()))

@@ -4,6 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+
+	"github.com/yirifi/flywheel/internal/eventlog"
 )
 
 // Config says what a collector accepts and how much it holds at once.
@@ -41,6 +46,15 @@ type Config struct {
 	RetryAfter time.Duration
 	// StopGrace is how long the calls in hand may take when the collector stops.
 	StopGrace time.Duration
+	// Published, unless nil, is called with how long the log took for a group that it
+	// confirmed. It must be quick and may be called concurrently.
+	Published func(lane eventlog.Lane, took time.Duration)
+	// Tracer, unless nil, makes spans of the batches of streams and of the groups that
+	// have a part of a traced batch. Spans of calls come from a stats handler in
+	// ServerOptions.
+	Tracer trace.Tracer
+	// ServerOptions are added to the server's own: interceptors and stats handlers.
+	ServerOptions []grpc.ServerOption
 }
 
 // DefaultConfig returns the settings of a collector that shares a machine with

@@ -51,15 +51,22 @@ func gone(ctx context.Context) *refusal {
 	return &refusal{code: st.Code(), message: st.Message()}
 }
 
+// Reasons of refusals, as clients are told them.
+const (
+	invalidBatch   = "INVALID_BATCH"
+	fullLog        = "LOG_FULL"
+	unavailableLog = "LOG_UNAVAILABLE"
+)
+
 // reason is the ErrorInfo.reason of the refusal.
 func (r *refusal) reason() string {
 	switch r.code {
 	case codes.InvalidArgument:
-		return "INVALID_BATCH"
+		return invalidBatch
 	case codes.ResourceExhausted:
-		return "LOG_FULL"
+		return fullLog
 	default:
-		return "LOG_UNAVAILABLE"
+		return unavailableLog
 	}
 }
 

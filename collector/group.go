@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/yirifi/flywheel/internal/eventlog"
@@ -14,7 +15,8 @@ import (
 
 // Publisher is the durable log, as the collector uses it.
 type Publisher interface {
-	// Publish returns nil when the record is synced to disk, and not before.
+	// Publish returns nil when the record is synced to disk, and not before. It stores a
+	// sampled span of ctx with the record.
 	// [eventlog.ErrFull] says that the lane has no room; any other error leaves
 	// open whether the record was stored. It may be called concurrently and keeps
 	// no reference to record after it returns.
@@ -33,6 +35,8 @@ type group struct {
 	// done is closed when the log has answered; err, nil for success, is set before.
 	done chan struct{}
 	err  error
+	// links name the spans of the batches that are traced.
+	links []trace.Link
 }
 
 // committer groups the parts of batches of one lane.
@@ -52,7 +56,10 @@ type committer struct {
 	waiting *atomic.Int64
 	room    int64
 	stats   *counters
-	logger  *slog.Logger
+	// published, unless nil, is told how long each stored group took.
+	published func(eventlog.Lane, time.Duration)
+	tracer    trace.Tracer // nil: off
+	logger    *slog.Logger
 	// failing: the last publish failed. The log says so once, not per group.
 	failing atomic.Bool
 
@@ -83,6 +90,7 @@ func (c *committer) add(b *batch, p part, size int) *group {
 	g := c.open
 	before := len(g.record)
 	g.record = appendPart(g.record, b, p, size)
+	g.addSpan(b.span.SpanContext())
 	c.waiting.Add(int64(len(g.record)-before) - total)
 	if len(g.record) >= c.groupBytes {
 		c.close()
@@ -139,8 +147,11 @@ func (c *committer) publishFrom(g *group) {
 func (c *committer) publish(g *group) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
+	ctx, span := c.beginSpan(ctx, g)
+	began := time.Now()
 	g.err = c.log.Publish(ctx, c.lane, g.record)
-	c.note(g)
+	endSpan(span, g.err)
+	c.note(g, time.Since(began))
 	c.waiting.Add(-int64(len(g.record)))
 	c.recycle(g.record)
 	g.record = nil
@@ -149,15 +160,20 @@ func (c *committer) publish(g *group) {
 
 // note counts a published group, and reports when publishing begins to fail and
 // when it works again.
-func (c *committer) note(g *group) {
+func (c *committer) note(g *group, took time.Duration) {
+	lane := &c.stats.lanes[c.lane]
 	if g.err != nil {
+		lane.failed.Add(1)
 		if !c.failing.Swap(true) {
 			c.logger.Warn("the log refuses events", slog.Int("bytes", len(g.record)), slog.Any("error", g.err))
 		}
 		return
 	}
-	c.stats.groups.Add(1)
-	c.stats.bytes.Add(uint64(len(g.record)))
+	lane.groups.Add(1)
+	lane.bytes.Add(uint64(len(g.record)))
+	if c.published != nil {
+		c.published(c.lane, took)
+	}
 	if c.failing.Swap(false) {
 		c.logger.Info("the log takes events again")
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
@@ -49,7 +50,7 @@ func idle(tb testing.TB, log Publisher, change func(*Config)) *Collector {
 
 func (c *Collector) beginEvents(tb testing.TB, events []*flywheelv1.Event) *batch {
 	tb.Helper()
-	return c.begin(rpc.DefaultTenant, mem.SliceBuffer(encode(tb, request(events...))))
+	return c.begin(rpc.DefaultTenant, noop.Span{}, mem.SliceBuffer(encode(tb, request(events...))))
 }
 
 // wait waits until the batch is decided and returns its answer.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
@@ -64,7 +65,7 @@ func (s *service) collect(ctx context.Context, request *rawMessage) (*flywheelv1
 		request.buffer.Free()
 		return nil, err
 	}
-	b := s.begin(tenant, request.buffer) //nolint:contextcheck // a group is not published for one call alone
+	b := s.begin(tenant, trace.SpanFromContext(ctx), request.buffer) //nolint:contextcheck // a group is not published for one call alone
 	defer s.release(b)
 	for {
 		next, ok := b.decided()

@@ -31,6 +31,8 @@ func (s *service) collectStream(stream grpc.ServerStream) error {
 	requests, ended := make(chan received), make(chan struct{})
 	s.receivers.Go(func() { receive(stream, requests, ended) })
 	defer close(ended)
+	s.stats.streams.Add(1)
+	defer s.stats.streams.Add(-1)
 
 	q := &streamQueue{service: s, stream: stream}
 	defer q.abandon()
@@ -54,7 +56,7 @@ func (s *service) collectStream(stream grpc.ServerStream) error {
 		case request := <-accepting:
 			switch {
 			case request.err == nil:
-				q.push(s.begin(tenant, request.buffer))
+				q.push(s.begin(tenant, s.beginSpan(stream.Context()), request.buffer))
 			case errors.Is(request.err, io.EOF):
 				incoming = nil
 			default:
@@ -113,7 +115,7 @@ func (q *streamQueue) answer() (<-chan struct{}, error) {
 		q.batches = q.batches[1:]
 		q.bytes -= len(b.raw)
 		response := q.response(b)
-		q.release(b)
+		q.drop(b)
 		if err := q.stream.SendMsg(response); err != nil {
 			return nil, err
 		}
@@ -137,7 +139,13 @@ func (q *streamQueue) response(b *batch) *flywheelv1.CollectStreamResponse {
 // abandon gives up the batches that cannot be answered any more.
 func (q *streamQueue) abandon() {
 	for _, b := range q.batches {
-		q.release(b)
+		q.drop(b)
 	}
 	q.batches = nil
+}
+
+// drop gives up a batch and ends its span.
+func (q *streamQueue) drop(b *batch) {
+	b.span.End()
+	q.release(b)
 }

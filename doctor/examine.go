@@ -17,6 +17,9 @@ func Examine(f Facts) Report {
 	for _, s := range f.Services {
 		r.Findings = append(r.Findings, service(s))
 	}
+	if f.Ready != nil {
+		r.Findings = append(r.Findings, ready(*f.Ready))
+	}
 	if f.Log != nil {
 		r.Findings = append(r.Findings, f.Log.findings()...)
 	}
@@ -35,6 +38,17 @@ func service(s Service) Finding {
 	if s.Err != "" {
 		f.Level, f.Says = Wrong, fmt.Sprintf("does not serve at %s: %s", s.Address, s.Err)
 		f.Do = "start it, or give its address; its own log lines say why it stopped"
+	}
+	return f
+}
+
+// ready is what a process says of its own connections, which may be broken where those of
+// the doctor are not.
+func ready(s Service) Finding {
+	f := Finding{Check: "ready", Where: s.Name, Level: OK, Says: "reaches what it needs, says " + s.Address}
+	if s.Err != "" {
+		f.Level, f.Says = Wrong, fmt.Sprintf("%s: %s", s.Address, s.Err)
+		f.Do = "bring back what is not ready, or the network between: the rest goes on by itself"
 	}
 	return f
 }

@@ -30,6 +30,7 @@ func well() Facts {
 	}
 	return Facts{
 		Services: []Service{{Name: "collector", Address: "c:1"}, {Name: "feedback", Address: "f:1"}},
+		Ready:    &Service{Name: "flywheel", Address: "d:1"},
 		Log:      &Log{Before: status(1000), After: status(1100), Interval: time.Second},
 		Store: &Store{
 			Version: "26.7", Migrations: 28, Known: 28, Clock: noon, Asked: noon, Disk: "default", Free: 50 << 30, Total: 100 << 30,
@@ -71,6 +72,7 @@ func TestFindings(t *testing.T) {
 	}{
 		{"collector away", func(f *Facts) { f.Services[0].Err = "refused" }, "reachable", Wrong, "does not serve at c:1"},
 		{"feedback away", func(f *Facts) { f.Services[1].Err = "refused" }, "reachable", Wrong, "does not serve at f:1"},
+		{"not ready", func(f *Facts) { f.Ready.Err = "says: log: not ready: gone" }, "ready", Wrong, "d:1: says: log: not ready: gone"},
 		{"log away", func(f *Facts) { f.Log.Err = "no servers" }, "reachable", Wrong, "no servers"},
 		{"ClickHouse away", func(f *Facts) { f.Store.Err = "no answer" }, "reachable", Wrong, "no answer"},
 		{"one copy, sync unknown", func(f *Facts) { f.Log.After.SyncsAlways = false; f.Machine.Sync256K = 0 }, "durability", Warning, "not known"},

@@ -10,12 +10,14 @@ import (
 type Facts struct {
 	// Services are the gRPC services.
 	Services []Service
-	Log      *Log
-	Store    *Store
-	Machine  *Machine
+	// Ready is a process that was asked whether it reaches what it needs.
+	Ready   *Service
+	Log     *Log
+	Store   *Store
+	Machine *Machine
 }
 
-// Service is a gRPC service that was asked for its health.
+// Service is a service or a process that was asked for its health.
 type Service struct {
 	Name, Address string
 	// Err is why it does not serve, empty when it does.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -23,11 +24,16 @@ import (
 // askTimeout is how long a part may take to answer.
 const askTimeout = 8 * time.Second
 
+// maxPage bounds what is read of an HTTP page.
+const maxPage = 1 << 20
+
 // Config says what to look at. Parts whose address is empty are left out.
 type Config struct {
 	// Collector and Feedback are gRPC addresses; TLS is used for both.
 	Collector, Feedback string
 	TLS                 bool
+	// Debug is the address of /readyz (HTTP).
+	Debug string
 	// Log says how to reach the event log. Its URL empty: it is left out.
 	Log eventlog.Config
 	// Monitor is the URL of the NATS server's monitoring port.
@@ -68,6 +74,10 @@ func Gather(ctx context.Context, cfg Config, log *slog.Logger) (Facts, error) {
 	var asking sync.WaitGroup
 	for i := range facts.Services {
 		asking.Go(func() { facts.Services[i].Err = text(askHealth(ctx, facts.Services[i].Address, cfg.TLS)) })
+	}
+	if cfg.Debug != "" {
+		facts.Ready = &Service{Name: "flywheel", Address: cfg.Debug}
+		asking.Go(func() { facts.Ready.Err = text(askReady(ctx, cfg.Debug)) })
 	}
 	if cfg.Log.URL != "" {
 		facts.Log = &Log{}
@@ -127,6 +137,34 @@ func askHealth(ctx context.Context, address string, useTLS bool) (err error) {
 	return nil
 }
 
+// askReady asks a process whether it reaches what it needs.
+func askReady(ctx context.Context, address string) error {
+	code, body, err := get(ctx, "http://"+address+"/readyz")
+	if err != nil {
+		return err
+	}
+	if code != http.StatusOK {
+		return fmt.Errorf("says: %s", body)
+	}
+	return nil
+}
+
+// get reads an HTTP page, up to maxPage bytes of it.
+func get(ctx context.Context, url string) (code int, body []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return 0, nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxPage))
+	return resp.StatusCode, body, errors.Join(err, resp.Body.Close())
+}
+
 // look asks the log twice.
 func (l *Log) look(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	opening, cancel := context.WithTimeout(ctx, askTimeout)
@@ -155,20 +193,13 @@ func (l *Log) look(ctx context.Context, cfg Config, log *slog.Logger) (err error
 }
 
 // look asks a NATS server for its variables.
-func (m *Monitor) look(ctx context.Context, url string) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+"/varz", nil)
+func (m *Monitor) look(ctx context.Context, address string) error {
+	code, body, err := get(ctx, strings.TrimSuffix(address, "/")+"/varz")
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, resp.Body.Close()) }()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("answers %s", resp.Status)
+	if code != http.StatusOK {
+		return fmt.Errorf("answers %d %s", code, http.StatusText(code))
 	}
 	var vars struct {
 		SlowConsumers int64 `json:"slow_consumers"`
@@ -178,8 +209,8 @@ func (m *Monitor) look(ctx context.Context, url string) (err error) {
 			} `json:"config"`
 		} `json:"jetstream"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&vars); err != nil {
-		return fmt.Errorf("read the answer of %s: %w", req.URL.Redacted(), err)
+	if err := json.Unmarshal(body, &vars); err != nil {
+		return fmt.Errorf("read its variables: %w", err)
 	}
 	m.SyncAlways, m.SlowConsumers = vars.JetStream.Config.SyncAlways, vars.SlowConsumers
 	return nil

@@ -175,10 +175,10 @@ func TestNothingThere(t *testing.T) {
 	address := lis.Addr().String()
 	_ = lis.Close()
 	report := Examine(gather(t, func(c *Config) {
-		c.Collector, c.Feedback = address, address
+		c.Collector, c.Feedback, c.Debug = address, address, address
 		c.Log.URL = "nats://" + address
 	}))
-	if report.Count(Wrong) != 3 || len(report.Findings) != 3 {
+	if report.Count(Wrong) != 4 || len(report.Findings) != 4 {
 		t.Errorf("report %+v", report)
 	}
 }

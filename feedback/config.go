@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"google.golang.org/grpc"
 )
 
 // Config bounds what a query may cost.
@@ -18,6 +20,8 @@ type Config struct {
 	MaxBuckets int
 	// Grace is how long queries in hand may take when the service stops.
 	Grace time.Duration
+	// ServerOptions are added to the server's own: interceptors and stats handlers.
+	ServerOptions []grpc.ServerOption
 }
 
 // DefaultConfig returns the settings of a service unless told otherwise.

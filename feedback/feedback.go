@@ -47,7 +47,7 @@ func New(cfg Config, db *warehouse.DB, log *slog.Logger) (*Feedback, error) {
 // hand are answered. The server also has the services that others register. It must be
 // called once.
 func (f *Feedback) Serve(ctx context.Context, lis net.Listener, others ...func(grpc.ServiceRegistrar)) error {
-	srv := rpc.NewServer(f.log)
+	srv := rpc.NewServer(f.log, f.cfg.ServerOptions...)
 	flywheelv1.RegisterFeedbackServiceServer(srv, f)
 	for _, register := range others {
 		register(srv)

@@ -35,20 +35,25 @@ type letter struct {
 	wires    [][]byte
 }
 
-// add takes a record's events over and returns how many there are.
-func (b *batch) add(record *eventlog.Message) (n uint64) {
+// add takes a record's events over and returns how many there are, and how many of them
+// added no row because earlier ones had begun all of theirs.
+func (b *batch) add(record *eventlog.Message) (events, merged uint64) {
 	b.records = append(b.records, record)
 	b.bytes += len(record.Data())
 	for event, err := range eventsOf(record.Data()) {
-		n++
+		events++
+		rows := b.rows.Rows()
 		if err == nil {
 			err = b.decoder.add(&b.rows, event)
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			b.refuse(record.Sequence(), event, err.Error())
+		case b.rows.Rows() == rows:
+			merged++
 		}
 	}
-	return n
+	return events, merged
 }
 
 // refuse notes an event that cannot be stored. Events that follow each other with the

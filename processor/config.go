@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Config says how a processor batches and how patient it is.
@@ -26,6 +28,12 @@ type Config struct {
 	Grace time.Duration
 	// TrimInterval is how often processed records are freed in the log.
 	TrimInterval time.Duration
+	// Inserted, unless nil, is called with how long ClickHouse took for rows that it
+	// confirmed. It must be quick and may be called concurrently.
+	Inserted func(table string, took time.Duration)
+	// Tracer, unless nil, makes spans of storing batches of which some record was
+	// published within a span, and of their inserts.
+	Tracer trace.Tracer
 }
 
 // DefaultConfig returns the settings of a processor unless told otherwise.

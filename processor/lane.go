@@ -24,11 +24,12 @@ type lane struct {
 	which  eventlog.Lane
 	writer *writer
 	log    *slog.Logger
+	stats  *laneCounters
 }
 
 func newLane(p *Processor, which eventlog.Lane) *lane {
 	log := p.slog.With(slog.String("lane", which.String()))
-	return &lane{p: p, which: which, writer: newWriter(p, which, log), log: log}
+	return &lane{p: p, which: which, writer: newWriter(p, which, log), log: log, stats: &p.stats.lanes[which]}
 }
 
 // run processes until reading ends and everything fetched is written or given back.
@@ -50,6 +51,7 @@ func (l *lane) process(records <-chan *eventlog.Message, write func(*batch)) {
 	writing.Go(func() {
 		for b := range ready {
 			write(b)
+			l.stats.leave(b)
 			b.reset()
 			free <- b
 		}
@@ -89,7 +91,8 @@ func (l *lane) fill(records <-chan *eventlog.Message, ready chan<- *batch, free 
 			if len(b.records) == 0 {
 				age.Reset(l.p.cfg.MaxDelay)
 			}
-			l.p.stats.events.Add(b.add(record))
+			events, merged := b.add(record)
+			l.stats.take(record, events, merged)
 		case out <- b:
 			age.Stop()
 			// The writer gave the other one back before it took this one.

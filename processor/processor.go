@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -26,26 +25,7 @@ type Processor struct {
 	log   *eventlog.Log
 	db    *warehouse.DB
 	slog  *slog.Logger
-	stats counters
-}
-
-// Stats counts what a processor has done since it was made.
-type Stats struct {
-	// Events were read from the log, duplicates and dead letters included.
-	Events uint64
-	// Rows were inserted into all tables but bucket_touches. Fewer than Events: the
-	// events of one interaction in one batch are one row.
-	Rows uint64
-	// Flushes are batches that were stored and acknowledged.
-	Flushes uint64
-	// DeadLettered events cannot be stored and were set aside.
-	DeadLettered uint64
-	// Retries are attempts that followed a failed one.
-	Retries uint64
-}
-
-type counters struct {
-	events, rows, flushes, deadLettered, retries atomic.Uint64
+	stats *counters
 }
 
 // New returns a processor between log and db, neither of which it owns.
@@ -53,18 +33,7 @@ func New(cfg Config, log *eventlog.Log, db *warehouse.DB, logger *slog.Logger) (
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure processor: %w", err)
 	}
-	return &Processor{cfg: cfg, log: log, db: db, slog: logger}, nil
-}
-
-// Stats may be called at any time.
-func (p *Processor) Stats() Stats {
-	return Stats{
-		Events:       p.stats.events.Load(),
-		Rows:         p.stats.rows.Load(),
-		Flushes:      p.stats.flushes.Load(),
-		DeadLettered: p.stats.deadLettered.Load(),
-		Retries:      p.stats.retries.Load(),
-	}
+	return &Processor{cfg: cfg, log: log, db: db, slog: logger, stats: newCounters()}, nil
 }
 
 // Run processes until ctx ends, and returns nil once what is in hand is stored and

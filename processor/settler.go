@@ -37,7 +37,7 @@ type Settler struct {
 	db  *warehouse.DB
 	log *slog.Logger
 
-	minutes, users recounter
+	minutes, users *recounter
 }
 
 // NewSettler returns a settler of the rates in db, which it does not own.
@@ -47,8 +47,8 @@ func NewSettler(cfg SettlerConfig, db *warehouse.DB, log *slog.Logger) (*Settler
 	}
 	return &Settler{
 		cfg: cfg, db: db, log: log,
-		minutes: recounter{table: minuteRates(), cfg: cfg, conn: db.Conn(), batch: firstBatch},
-		users:   recounter{table: userRates(), cfg: cfg, conn: db.Conn(), batch: 1, rest: cfg.UserInterval},
+		minutes: newRecounter(minuteRates(), cfg, db.Conn(), firstBatch, 0),
+		users:   newRecounter(userRates(), cfg, db.Conn(), 1, cfg.UserInterval),
 	}, nil
 }
 
@@ -86,6 +86,9 @@ func (s *Settler) repeat(ctx context.Context, table string, tick func(context.Co
 		case err != nil:
 			log.ErrorContext(ctx, "cannot settle rates, will try again", slog.Any("error", err))
 		case settled > 0:
+			if s.cfg.Settled != nil {
+				s.cfg.Settled(table, took)
+			}
 			log.DebugContext(ctx, "settled rates", slog.Int("buckets", settled), slog.Duration("took", took))
 		}
 		timer.Reset(pause(took))

@@ -26,6 +26,9 @@ type SettlerConfig struct {
 	// rejection to count: a faster one counts as ignored. A rejection of something
 	// whose visible time was not measured counts.
 	MinReject time.Duration
+	// Settled, unless nil, is called with how long [Settler.Run] took to look at a table
+	// and to settle what it found. It must be quick and may be called concurrently.
+	Settled func(table string, took time.Duration)
 }
 
 // DefaultSettlerConfig returns the settings of a settler unless told otherwise.

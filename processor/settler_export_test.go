@@ -22,7 +22,7 @@ type Settlement struct {
 // Look finds the dirty buckets of a table.
 func (s *Settler) Look(ctx context.Context, name string) (*Settlement, error) {
 	found := &Settlement{cfg: s.cfg, conn: s.db.Conn()}
-	for _, r := range []*recounter{&s.minutes, &s.users} {
+	for _, r := range []*recounter{s.minutes, s.users} {
 		if r.table.Name == name {
 			found.table, found.of = r.table, r
 		}

@@ -14,6 +14,10 @@ const (
 	idleShare = 3
 	// userIdleShare is that for the rates of users, for which nobody waits.
 	userIdleShare = 9
+	// longestUserPause bounds their rest: work ends after [tickBudget] and a statement, so
+	// what took much longer waited for a ClickHouse that did not answer, and rates of
+	// users must not stand still for nine times as long as that.
+	longestUserPause = 20 * time.Second
 
 	// statementTarget is how long one recount should take.
 	statementTarget = 500 * time.Millisecond
@@ -33,9 +37,10 @@ func pause(interval, took time.Duration) time.Duration {
 }
 
 // userPause returns how long to rest after settling the rates of users, which may be as
-// old as the interval: a part of it, or [userIdleShare] times the work.
+// old as the interval: a part of it, or [userIdleShare] times the work, at most
+// [longestUserPause].
 func userPause(interval, took time.Duration) time.Duration {
-	return max(interval/4, userIdleShare*took)
+	return max(interval/4, min(userIdleShare*took, longestUserPause))
 }
 
 // batchSize is how many buckets a statement recounts. It follows how long

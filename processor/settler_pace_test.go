@@ -76,6 +76,20 @@ func TestUrgency(t *testing.T) {
 	}
 }
 
+func TestUserPause(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ interval, took, want time.Duration }{
+		"nothing to do":               {interval: 10 * time.Second, took: time.Millisecond, want: 2500 * time.Millisecond},
+		"work":                        {interval: 10 * time.Second, took: time.Second, want: 9 * time.Second},
+		"a long interval":             {interval: 4 * time.Minute, took: time.Second, want: time.Minute},
+		"ClickHouse hung for an hour": {interval: 10 * time.Second, took: time.Hour, want: longestUserPause},
+	} {
+		if got := userPause(c.interval, c.took); got != c.want {
+			t.Errorf("%s: pause of %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 func TestSettlerConfigValidate(t *testing.T) {
 	t.Parallel()
 	if err := DefaultSettlerConfig().Validate(); err != nil {

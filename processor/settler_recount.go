@@ -22,6 +22,15 @@ type recounter struct {
 	// when the last look at all buckets began. Wall clock times: a machine may
 	// have slept in between.
 	caughtUp, all time.Time
+
+	stats settlerCounters
+}
+
+// newRecounter returns a recounter that has looked at nothing yet.
+func newRecounter(t table, cfg SettlerConfig, conn driver.Conn, first batchSize, rest time.Duration) *recounter {
+	r := &recounter{table: t, cfg: cfg, conn: conn, batch: first, rest: rest}
+	r.stats.upToDate.Store(time.Now().UnixNano())
+	return r
 }
 
 // progress is what came of settling dirty buckets.
@@ -50,8 +59,10 @@ func (r *recounter) tick(ctx context.Context) (p progress, everything bool, err 
 	}
 	dirty = slices.DeleteFunc(dirty, func(b bucket) bool { return began.Sub(b.settledAt) < r.rest })
 	p, err = r.settle(ctx, dirty, began.Add(tickBudget))
+	r.stats.waiting.Store(int64(p.left))
 	if err == nil && p.left == 0 {
 		r.caughtUp = began
+		r.stats.upToDate.Store(began.UnixNano())
 	}
 	return p, everything, err
 }
@@ -95,6 +106,7 @@ func (r *recounter) settle(ctx context.Context, dirty []bucket, deadline time.Ti
 			return p, err
 		}
 		p.settled, p.mixed = append(p.settled, batch...), p.mixed+mixed
+		r.stats.settled.Add(uint64(len(batch)))
 	}
 	return p, nil
 }

@@ -42,18 +42,17 @@ func newSink[R any](table string, columns *warehouse.Table[R], rows func(*signal
 }
 
 func newWriter(p *Processor, which eventlog.Lane, log *slog.Logger) *writer {
-	return &writer{
-		p:     p,
-		which: which,
-		log:   log,
-		sinks: []sink{
-			newSink("interactions", warehouse.NewInteractions(), func(b *signal.Batch) []warehouse.Interaction { return b.Interactions }),
-			newSink("opportunities", warehouse.NewOpportunities(), func(b *signal.Batch) []warehouse.Opportunity { return b.Opportunities }),
-			newSink("content", warehouse.NewContent(), func(b *signal.Batch) []warehouse.Text { return b.Content }),
-			newSink("edits", warehouse.NewEdits(), func(b *signal.Batch) []warehouse.Edit { return b.Edits }),
-			newSink("steps", warehouse.NewSteps(), func(b *signal.Batch) []warehouse.Step { return b.Steps }),
-		},
-		touches: warehouse.NewTouches(),
+	return &writer{p: p, which: which, log: log, sinks: newSinks(), touches: warehouse.NewTouches()}
+}
+
+// newSinks returns a sink for each table that rows of batches go to.
+func newSinks() []sink {
+	return []sink{
+		newSink("interactions", warehouse.NewInteractions(), func(b *signal.Batch) []warehouse.Interaction { return b.Interactions }),
+		newSink("opportunities", warehouse.NewOpportunities(), func(b *signal.Batch) []warehouse.Opportunity { return b.Opportunities }),
+		newSink("content", warehouse.NewContent(), func(b *signal.Batch) []warehouse.Text { return b.Content }),
+		newSink("edits", warehouse.NewEdits(), func(b *signal.Batch) []warehouse.Edit { return b.Edits }),
+		newSink("steps", warehouse.NewSteps(), func(b *signal.Batch) []warehouse.Step { return b.Steps }),
 	}
 }
 
@@ -61,7 +60,9 @@ func newWriter(p *Processor, which eventlog.Lane, log *slog.Logger) *writer {
 // ends; then it gives the records back.
 func (w *writer) write(ctx context.Context, b *batch) {
 	stop := w.stayAlive(b)
-	err := w.store(ctx, b)
+	spanned, span := w.beginSpan(ctx, b)
+	err := w.store(spanned, b)
+	endSpan(span, err)
 	stop()
 	if err != nil {
 		again := w.p.cfg.RetryMax
@@ -134,18 +135,32 @@ func (w *writer) storeTable(ctx context.Context, s sink, b *batch) error {
 func (w *writer) insert(ctx context.Context, s sink, rows *signal.Batch) error {
 	columns := s.fill(rows)
 	defer s.empty()
-	if err := w.p.retry(ctx, func() error { return w.p.db.Insert(ctx, s.table, columns) }); err != nil {
+	if err := w.insertColumns(ctx, s.table, columns); err != nil {
 		return err
 	}
-	w.p.stats.rows.Add(uint64(columns.Len()))
+	w.p.stats.rows[s.table].Add(uint64(columns.Len()))
 	return nil
+}
+
+// insertColumns inserts columns into a table, as often as it takes.
+func (w *writer) insertColumns(ctx context.Context, table string, columns warehouse.Columns) error {
+	return w.p.retry(ctx, func() error {
+		ctx, span := w.beginInsertSpan(ctx, table, columns)
+		began := time.Now()
+		err := w.p.db.Insert(ctx, table, columns)
+		endSpan(span, err)
+		if err == nil && columns.Len() > 0 && w.p.cfg.Inserted != nil {
+			w.p.cfg.Inserted(table, time.Since(began))
+		}
+		return err
+	})
 }
 
 // touch notes the minutes of the interactions and opportunities that were stored.
 func (w *writer) touch(ctx context.Context, rows *signal.Batch) error {
 	w.touches.Append(touchesOf(rows, time.Now()))
 	defer w.touches.Reset()
-	return w.p.retry(ctx, func() error { return w.p.db.Insert(ctx, "bucket_touches", w.touches) })
+	return w.insertColumns(ctx, "bucket_touches", w.touches)
 }
 
 // touchesOf are the minutes of rows, each once.

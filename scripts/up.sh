@@ -4,7 +4,7 @@
 work=$(mktemp -d "${TMPDIR:-/tmp}/flywheel.XXXXXX")
 data=$work/data
 
-./bin/flywheel up --data-dir "$data" --listen 127.0.0.1:0 --feedback-listen 127.0.0.1:0 --log-level warn &
+./bin/flywheel up --data-dir "$data" --listen 127.0.0.1:0 --feedback-listen 127.0.0.1:0 --debug-listen 127.0.0.1:0 --log-level warn &
 up=$!
 
 stop_up() {

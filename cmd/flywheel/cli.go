@@ -86,7 +86,7 @@ func parse(args []string, stdout, stderr io.Writer) (*app, error) {
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Vars{
-			"dataDir": defaultDataDir, "listen": defaultListen, "feedbackListen": defaultFeedbackListen,
+			"dataDir": defaultDataDir, "listen": defaultListen, "feedbackListen": defaultFeedbackListen, "debugListen": defaultDebugListen,
 			"dimensions": strings.Join(dimensionNames(), ", "), "stages": strings.Join(stageNames(), ", "),
 			"trainingFormats": strings.Join(trainingFormatNames(), ", "), "outcomes": strings.Join(outcomeNames(), ", "),
 		},

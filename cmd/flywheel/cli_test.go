@@ -126,6 +126,15 @@ func TestEnvironment(t *testing.T) {
 	if got := app.command.(*upCmd).SettleInterval.Seconds(); got != 7 {
 		t.Errorf("settle interval %v s, want 7", got)
 	}
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "FLYWHEEL_OTLP_ENDPOINT"} {
+		t.Setenv(name, "http://"+strings.ToLower(name)+":4317")
+		if app, err = parse([]string{"collector"}, &out, &out); err != nil {
+			t.Fatal(err)
+		}
+		if got := app.command.(*collectorCmd).OTLPEndpoint; got != os.Getenv(name) {
+			t.Errorf("%s: OTLP endpoint %q", name, got)
+		}
+	}
 	t.Setenv("FLYWHEEL_SETLE_INTERVAL", "7s")
 	if got := parseError(t, "up"); !strings.Contains(got, "unknown setting FLYWHEEL_SETLE_INTERVAL") {
 		t.Errorf("error %q", got)

@@ -65,6 +65,7 @@ func (c *doctorCmd) config() (doctor.Config, error) {
 	cfg.Collector, cfg.Feedback = cmp.Or(c.Collector, at.Collector), cmp.Or(c.Feedback, at.Feedback)
 	cfg.Log.URL = cmp.Or(c.NATSURL, at.NATSURL)
 	cfg.ClickHouseURL = cmp.Or(c.ClickHouseURL, at.ClickHouseURL)
+	cfg.Debug = at.Debug
 	if at.PID != 0 {
 		cfg.Dir, cfg.PID = c.DataDir, at.PID
 	}

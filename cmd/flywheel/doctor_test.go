@@ -46,7 +46,7 @@ func TestDoctor(t *testing.T) {
 	t.Parallel()
 	u := newUp(t)
 	report, wrong := examine(t, "--data-dir", u.dir)
-	if wrong || len(report.Findings) < 25 || len(report.Capacity) != 3 {
+	if wrong || len(report.Findings) < 26 || len(report.Capacity) != 3 || !has(report, "ready", "flywheel", doctor.OK) {
 		t.Errorf("well: %+v", report)
 	}
 	at := readAddresses(u.dir)
@@ -100,7 +100,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 		}
 	}
 	report, wrong := examine(t, "--data-dir", u.dir)
-	if !wrong || !has(report, "reachable", "ClickHouse", doctor.Wrong) || !has(report, "fill", "outcome lane", doctor.Wrong) ||
+	if !wrong || !has(report, "reachable", "ClickHouse", doctor.Wrong) || !has(report, "ready", "flywheel", doctor.Wrong) || !has(report, "fill", "outcome lane", doctor.Wrong) ||
 		!has(report, "fill", "trace lane", doctor.OK) || !has(report, "reachable", "collector", doctor.OK) {
 		t.Errorf("faults: %+v", report)
 	}

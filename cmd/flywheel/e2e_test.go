@@ -87,7 +87,7 @@ func startUp(t *testing.T, dir, collector, feedback string, more ...string) *up 
 	t.Helper()
 	u := &up{dir: dir, collector: collector, feedback: feedback}
 	u.program = start(t, append([]string{
-		"up", "--data-dir", dir, "--listen", collector, "--feedback-listen", feedback, "--log-level", "warn",
+		"up", "--data-dir", dir, "--listen", collector, "--feedback-listen", feedback, "--debug-listen", "127.0.0.1:0", "--log-level", "warn",
 	}, more...)...)
 	for deadline := time.Now().Add(patience); ; {
 		data, err := os.ReadFile(filepath.Join(dir, addressesFile))
@@ -309,11 +309,11 @@ func TestEngineEndsWithItsParent(t *testing.T) {
 func TestSecondUpIsRefused(t *testing.T) {
 	t.Parallel()
 	u := newUp(t)
-	out, err := start(t, "up", "--data-dir", u.dir, "--listen", "127.0.0.1:0", "--feedback-listen", "127.0.0.1:0").wait(t)
+	out, err := start(t, "up", "--data-dir", u.dir, "--listen", "127.0.0.1:0", "--feedback-listen", "127.0.0.1:0", "--debug-listen", "").wait(t)
 	if err == nil || !strings.Contains(out, "in use by another flywheel (process "+strconv.Itoa(u.cmd.Process.Pid)+")") {
 		t.Errorf("second up on the same folder: %v: %s", err, out)
 	}
-	out, err = start(t, "up", "--data-dir", t.TempDir(), "--listen", u.collector, "--feedback-listen", "127.0.0.1:0").wait(t)
+	out, err = start(t, "up", "--data-dir", t.TempDir(), "--listen", u.collector, "--feedback-listen", "127.0.0.1:0", "--debug-listen", "").wait(t)
 	if err == nil || !strings.Contains(out, "listen for --listen") {
 		t.Errorf("second up on the same port: %v: %s", err, out)
 	}

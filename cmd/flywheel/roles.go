@@ -9,8 +9,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/yirifi/flywheel/collector"
-	"github.com/yirifi/flywheel/feedback"
 	"github.com/yirifi/flywheel/internal/eventlog"
 	"github.com/yirifi/flywheel/internal/warehouse"
 	"github.com/yirifi/flywheel/processor"
@@ -22,6 +20,8 @@ type collectorCmd struct {
 	Listen string `default:"${listen}" help:"Address to take events on (gRPC)."`
 	collectorSettings
 	logSettings
+	debugSettings
+	traceSettings
 }
 
 // Run takes events until ctx ends and everything accepted is in the log.
@@ -31,16 +31,21 @@ func (c *collectorCmd) Run(ctx context.Context, env environment) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	col, err := collector.New(c.collectorSettings.config(), log, env.log)
-	if err != nil {
-		return usageError{err}
-	}
-	lis, err := listen(ctx, "listen", c.Listen)
+	watched, err := newWatch(ctx, "flywheel-collector", c.DebugListen, c.traceSettings, env)
 	if err != nil {
 		return err
 	}
+	watched.log(log)
+	col, err := watched.collector(c.collectorSettings, log)
+	if err != nil {
+		return errors.Join(err, watched.close(ctx))
+	}
+	lis, err := listen(ctx, "listen", c.Listen)
+	if err != nil {
+		return errors.Join(err, watched.close(ctx))
+	}
 	env.log.Info("collector listens", "address", lis.Addr().String())
-	return col.Serve(ctx, lis)
+	return watched.serve(ctx, func(ctx context.Context) error { return col.Serve(ctx, lis) })
 }
 
 type processorCmd struct {
@@ -48,6 +53,8 @@ type processorCmd struct {
 	processorSettings
 	logSettings
 	storeSettings
+	debugSettings
+	traceSettings
 }
 
 // Run processes the log until ctx ends and what is in hand is stored.
@@ -67,24 +74,30 @@ func (c *processorCmd) Run(ctx context.Context, env environment) (err error) {
 			return err
 		}
 	}
-	run, err := c.processorSettings.build(ctx, log, db, env)
+	watched, err := newWatch(ctx, "flywheel-processor", c.DebugListen, c.traceSettings, env)
 	if err != nil {
 		return err
 	}
+	watched.log(log)
+	watched.store(db)
+	run, err := c.processorSettings.build(ctx, log, db, watched)
+	if err != nil {
+		return errors.Join(err, watched.close(ctx))
+	}
 	env.log.Info("processor runs")
-	return run(ctx)
+	return watched.serve(ctx, run)
 }
 
 // build makes the processor and the settler, sets the ages of the tables, and returns a
 // function that runs both until its context ends.
-func (s processorSettings) build(ctx context.Context, log *eventlog.Log, db *warehouse.DB, env environment) (func(context.Context) error, error) {
-	proc, err := processor.New(s.config(), log, db, env.log)
+func (s processorSettings) build(ctx context.Context, log *eventlog.Log, db *warehouse.DB, watched *watch) (func(context.Context) error, error) {
+	proc, err := watched.processor(s, log, db)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
-	settler, err := processor.NewSettler(s.settler(), db, env.log)
+	settler, err := watched.settler(s, db)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	if err := s.retain(ctx, db, settler); err != nil {
 		return nil, err
@@ -114,6 +127,8 @@ func (s processorSettings) retain(ctx context.Context, db *warehouse.DB, settler
 type feedbackCmd struct {
 	FeedbackListen string `default:"${feedbackListen}" help:"Address to answer queries on (gRPC)."`
 	storeSettings
+	debugSettings
+	traceSettings
 }
 
 // Run answers queries until ctx ends.
@@ -123,34 +138,39 @@ func (c *feedbackCmd) Run(ctx context.Context, env environment) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	serve, err := buildQueries(db, env)
+	watched, err := newWatch(ctx, "flywheel-feedback", c.DebugListen, c.traceSettings, env)
 	if err != nil {
 		return err
+	}
+	watched.store(db)
+	serve, err := buildQueries(db, watched)
+	if err != nil {
+		return errors.Join(err, watched.close(ctx))
 	}
 	lis, err := listen(ctx, "feedback-listen", c.FeedbackListen)
 	if err != nil {
-		return err
+		return errors.Join(err, watched.close(ctx))
 	}
 	env.log.Info("feedback listens", "address", lis.Addr().String())
-	return serve(ctx, lis)
+	return watched.serve(ctx, func(ctx context.Context) error { return serve(ctx, lis) })
 }
 
 // buildQueries makes the services that answer queries, feedback, registry and training
 // sets, and returns a function that serves them on a listener until its context ends.
-func buildQueries(db *warehouse.DB, env environment) (func(context.Context, net.Listener) error, error) {
-	fb, err := feedback.New(feedback.DefaultConfig(), db, env.log)
+func buildQueries(db *warehouse.DB, watched *watch) (func(context.Context, net.Listener) error, error) {
+	fb, err := watched.feedback(db)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	cfg := registry.DefaultConfig()
 	cfg.ModelsChanged = fb.ModelsChanged
-	reg, err := registry.New(cfg, db, env.log)
+	reg, err := registry.New(cfg, db, watched.env.log.With("role", "registry"))
 	if err != nil {
 		return nil, usageError{err}
 	}
 	making := trainset.DefaultConfig()
 	making.Version = version()
-	sets, err := trainset.New(making, db, env.log)
+	sets, err := trainset.New(making, db, watched.env.log.With("role", "trainset"))
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -166,10 +186,11 @@ type logCmd struct {
 	NATSListen string `name:"nats-listen" default:"127.0.0.1:7422" help:"Address that collectors and processors connect to (--nats-url nats://ADDRESS)."`
 	DataDir    string `type:"path" default:"${dataDir}" help:"Folder for all data."`
 	logSettings
+	debugSettings
 }
 
 // Run serves the log until ctx ends.
-func (c *logCmd) Run(ctx context.Context, env environment) error {
+func (c *logCmd) Run(ctx context.Context, env environment) (err error) {
 	if c.NATSURL != "" {
 		return usageError{errors.New("--nats-url contradicts 'flywheel log', which is the server itself")}
 	}
@@ -180,9 +201,17 @@ func (c *logCmd) Run(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(env.stdout, "event log: %s\n", log.ServerURL()); err != nil {
-		return errors.Join(err, log.Close())
+	defer func() { err = errors.Join(err, log.Close()) }()
+	watched, err := newWatch(ctx, "flywheel-log", c.DebugListen, traceSettings{}, env)
+	if err != nil {
+		return err
 	}
-	<-ctx.Done()
-	return log.Close()
+	watched.log(log)
+	if _, err := fmt.Fprintf(env.stdout, "event log: %s\n", log.ServerURL()); err != nil {
+		return errors.Join(err, watched.close(ctx))
+	}
+	return watched.serve(ctx, func(ctx context.Context) error {
+		<-ctx.Done()
+		return nil
+	})
 }

@@ -21,8 +21,10 @@ import (
 const (
 	defaultDataDir        = "flywheel-data"
 	defaultListen         = "127.0.0.1:7410"
-	defaultFeedbackListen = "127.0.0.1:7411" // stopGrace bounds how long the embedded ClickHouse takes to stop.
-	stopGrace             = 20 * time.Second
+	defaultFeedbackListen = "127.0.0.1:7411"
+	defaultDebugListen    = "127.0.0.1:7412"
+	// stopGrace bounds how long the embedded ClickHouse takes to stop.
+	stopGrace = 20 * time.Second
 )
 
 // byteSize is a size such as 512KiB or 8GiB.

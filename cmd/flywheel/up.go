@@ -19,7 +19,6 @@ import (
 	"github.com/gofrs/flock"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/yirifi/flywheel/collector"
 	"github.com/yirifi/flywheel/internal/engine"
 	"github.com/yirifi/flywheel/internal/eventlog"
 	"github.com/yirifi/flywheel/internal/warehouse"
@@ -37,18 +36,21 @@ type upCmd struct {
 	DataDir        string   `type:"path" default:"${dataDir}" help:"Folder for all data."`
 	Listen         string   `default:"${listen}" help:"Address to take events on (gRPC). Port 0 picks a free one."`
 	FeedbackListen string   `default:"${feedbackListen}" help:"Address to answer queries on (gRPC). Port 0 picks a free one."`
+	DebugListen    string   `default:"${debugListen}" help:"Address for /metrics, /healthz, /readyz and /debug/pprof (HTTP). Port 0 picks a free one. Empty: off."`
 	EngineLibrary  string   `placeholder:"FILE" help:"libchdb to use. Unset: FLYWHEEL_LIBCHDB, the cache folder ('make engine' fills it), the usual library folders."`
 	EngineMemory   byteSize `default:"0B" help:"Most memory that the embedded ClickHouse uses. 0: its own choice by the size of the machine."`
 	collectorSettings
 	processorSettings
 	logSettings
 	storeSettings
+	traceSettings
 }
 
 // addresses says where a running "up" serves.
 type addresses struct {
 	Collector  string `json:"collector"`
 	Feedback   string `json:"feedback"`
+	Debug      string `json:"debug"`
 	ClickHouse string `json:"clickhouse"`
 	Log        string `json:"log"`
 	PID        int    `json:"pid"`
@@ -171,31 +173,48 @@ func (c *upCmd) openLog(ctx context.Context, unclean bool, log *slog.Logger) (*e
 
 // serve runs the roles and reports where they listen.
 func (c *upCmd) serve(ctx context.Context, env environment, log *eventlog.Log, store *store) error {
-	col, err := collector.New(c.collectorSettings.config(), log, env.log)
-	if err != nil {
-		return usageError{err}
-	}
-	process, err := c.processorSettings.build(ctx, log, store.DB, env)
+	watched, err := newWatch(ctx, "flywheel", c.DebugListen, c.traceSettings, env)
 	if err != nil {
 		return err
 	}
-	answer, err := buildQueries(store.DB, env)
+	roles, err := c.build(ctx, watched, log, store)
 	if err != nil {
-		return err
+		return errors.Join(err, watched.close(ctx))
+	}
+	return watched.serve(ctx, roles)
+}
+
+// build makes the roles, and returns a function that runs them until its context ends.
+func (c *upCmd) build(ctx context.Context, watched *watch, log *eventlog.Log, store *store) (func(context.Context) error, error) {
+	watched.log(log)
+	watched.store(store.DB)
+	col, err := watched.collector(c.collectorSettings, log)
+	if err != nil {
+		return nil, err
+	}
+	process, err := c.processorSettings.build(ctx, log, store.DB, watched)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := buildQueries(store.DB, watched)
+	if err != nil {
+		return nil, err
 	}
 	events, err := listen(ctx, "listen", c.Listen)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	queries, err := listen(ctx, "feedback-listen", c.FeedbackListen)
 	if err != nil {
-		return errors.Join(err, events.Close())
+		return nil, errors.Join(err, events.Close())
 	}
-	if err := c.announce(env, events, queries, store.url, cmp.Or(c.NATSURL, log.ServerURL())); err != nil {
-		return errors.Join(err, events.Close(), queries.Close())
+	if err := c.announce(watched, events, queries, store.url, cmp.Or(c.NATSURL, log.ServerURL())); err != nil {
+		return nil, errors.Join(err, events.Close(), queries.Close())
 	}
-	return runRoles(ctx, func(ctx context.Context) error { return col.Serve(ctx, events) }, process,
-		func(ctx context.Context) error { return answer(ctx, queries) })
+	return func(ctx context.Context) error {
+		return runRoles(ctx, func(ctx context.Context) error { return col.Serve(ctx, events) }, process,
+			func(ctx context.Context) error { return answer(ctx, queries) })
+	}, nil
 }
 
 // runRoles runs the roles until ctx ends or one fails. The collector stops first,
@@ -219,9 +238,9 @@ func runRoles(ctx context.Context, collect, process, feedback func(context.Conte
 	return group.Wait()
 }
 
-func (c *upCmd) announce(env environment, events, queries net.Listener, clickHouseURL, natsURL string) error {
+func (c *upCmd) announce(watched *watch, events, queries net.Listener, clickHouseURL, natsURL string) error {
 	at := addresses{
-		Collector: events.Addr().String(), Feedback: queries.Addr().String(),
+		Collector: events.Addr().String(), Feedback: queries.Addr().String(), Debug: watched.address(),
 		ClickHouse: "embedded", Log: "embedded", PID: os.Getpid(),
 		ClickHouseURL: clickHouseURL, NATSURL: natsURL,
 	}
@@ -238,14 +257,15 @@ func (c *upCmd) announce(env environment, events, queries net.Listener, clickHou
 	if err := writeFile(filepath.Join(c.DataDir, addressesFile), append(data, '\n')); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.stdout, `Flywheel is up.
+	_, err = fmt.Fprintf(watched.env.stdout, `Flywheel is up.
   events (gRPC)   %s
   queries (gRPC)  %s
+  metrics (HTTP)  %s
   event log       %s
   ClickHouse      %s
   data            %s
 Stop with Ctrl-C.
-`, at.Collector, at.Feedback, at.Log, at.ClickHouse, c.DataDir)
+`, at.Collector, at.Feedback, cmp.Or(at.Debug, "off"), at.Log, at.ClickHouse, c.DataDir)
 	return err
 }
 

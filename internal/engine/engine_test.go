@@ -57,6 +57,20 @@ func exec(t *testing.T, conn driver.Conn, statement string) {
 	}
 }
 
+// TestKeepsFreeSpace is about a disk that fills: the engine must refuse an insert before
+// there is no space, because then it says that it has stored what it has not.
+func TestKeepsFreeSpace(t *testing.T) {
+	t.Parallel()
+	conn := open(t, enginetest.DSN(t))
+	var share float64
+	if err := conn.QueryRow(t.Context(), "SELECT keep_free_space / (keep_free_space + total_space) FROM system.disks WHERE name = 'default'").Scan(&share); err != nil {
+		t.Fatal(err)
+	}
+	if share < 0.049 || share > 0.051 {
+		t.Errorf("keeps %v of its disk free, want 0.05", share)
+	}
+}
+
 // TestDataSurvives stops the engine cleanly, kills it, and finds the data each time.
 func TestDataSurvives(t *testing.T) {
 	t.Parallel()

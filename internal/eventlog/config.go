@@ -55,6 +55,10 @@ type Config struct {
 	// processes. A missing host means loopback, port 0 any free port. Empty: the log
 	// serves this process only, without any socket.
 	Listen string
+	// DiskReserve is the free space of Dir's disk, in bytes, below which the trace lane
+	// is refused; below a quarter of it everything is. 0: 2 % of the disk but at least
+	// 512 MiB, and an eighth of a disk for which that is too much.
+	DiskReserve int64
 	// Token is what other processes must show to use Listen. Empty: nothing.
 	Token string
 
@@ -103,6 +107,9 @@ func (c Config) Validate() error {
 	errs = append(errs, c.Outcome.validate("outcome")...)
 	errs = append(errs, c.Trace.validate("trace")...)
 	errs = append(errs, c.DeadLetter.validate("dead letter")...)
+	if c.DiskReserve < 0 || c.DiskReserve > 0 && c.URL != "" {
+		errs = append(errs, fmt.Errorf("disk reserve is %d bytes: it must not be negative, and is for the embedded log only", c.DiskReserve))
+	}
 	if c.KeepProcessed < 0 || c.KeepProcessed >= min(c.Outcome.MaxAge, c.Trace.MaxAge) {
 		errs = append(errs, fmt.Errorf("keep processed is %v: it must be at least 0 and below the maximum age of the lanes", c.KeepProcessed))
 	}

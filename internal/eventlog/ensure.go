@@ -86,8 +86,10 @@ func fits(have, want jetstream.StreamConfig) bool {
 		have.MaxAge == want.MaxAge && have.Replicas == want.Replicas && have.AllowDirect == want.AllowDirect
 }
 
+// ensureConsumer leaves a consumer that has the settings alone: to write them again
+// takes room, and a log is opened on a full disk too.
 func (l *Log) ensureConsumer(ctx context.Context, s *stream) (jetstream.Consumer, error) {
-	consumer, err := l.consuming.js.CreateOrUpdateConsumer(ctx, s.name, jetstream.ConsumerConfig{
+	want := jetstream.ConsumerConfig{
 		Durable:       durable,
 		Description:   "Flywheel processors",
 		DeliverPolicy: jetstream.DeliverAllPolicy,
@@ -95,7 +97,16 @@ func (l *Log) ensureConsumer(ctx context.Context, s *stream) (jetstream.Consumer
 		AckWait:       l.cfg.AckWait,
 		MaxDeliver:    -1,
 		MaxAckPending: maxAckPending,
-	})
+	}
+	existing, err := l.consuming.js.Consumer(ctx, s.name, durable)
+	if err == nil {
+		have := existing.CachedInfo().Config
+		if have.AckPolicy == want.AckPolicy && have.AckWait == want.AckWait && have.MaxDeliver == want.MaxDeliver &&
+			have.MaxAckPending == want.MaxAckPending && have.DeliverPolicy == want.DeliverPolicy {
+			return existing, nil
+		}
+	}
+	consumer, err := l.consuming.js.CreateOrUpdateConsumer(ctx, s.name, want)
 	if err != nil {
 		return nil, fmt.Errorf("create consumer of %s: %w", s.name, err)
 	}

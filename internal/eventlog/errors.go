@@ -9,8 +9,9 @@ import (
 )
 
 var (
-	// ErrFull says that the log has no room: the lane has reached its size, or the
-	// disk is full. The record was not stored. Trying again later can succeed.
+	// ErrFull says that the log has no room: the lane has reached its size, the disk is
+	// full, or trace gives way to outcome. The record is not confirmed, and a duplicate
+	// of it does no harm. Trying again later can succeed.
 	ErrFull = errors.New("event log is full")
 	// ErrUnavailable says that the log did not confirm. Whether the record was
 	// stored is unknown. Publishing it again is right: a duplicate does no harm.

@@ -73,8 +73,10 @@ type stream struct {
 
 	// room bounds the bytes that are published and not confirmed.
 	room *semaphore.Weighted
-	// stopped is set when the embedded server has given up storing into the stream,
-	// which lasts until it is started again.
+	// used is how much of the stream's size is used.
+	used meter
+	// stopped is why the embedded server, here or elsewhere, has given up storing into
+	// the stream. That lasts until it is restarted.
 	stopped atomic.Pointer[error]
 	// acked is the reply subject of the last acknowledgement of this process.
 	acked atomic.Pointer[string]
@@ -94,6 +96,14 @@ func newStreams(cfg Config) (lanes []*stream, deadLetters *stream) {
 		s.room = semaphore.NewWeighted(cfg.InFlightBytes)
 	}
 	return lanes, deadLetters
+}
+
+// refuses returns why nothing can be stored into the stream, nil when it can.
+func (s *stream) refuses() error {
+	if reason := s.stopped.Load(); reason != nil {
+		return *reason
+	}
+	return nil
 }
 
 // lane returns the stream of a lane.

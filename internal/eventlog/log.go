@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -34,6 +35,11 @@ type Log struct {
 	lanes       []*stream // by Lane
 	deadLetters *stream
 	maxRecord   int
+
+	disk     disk        // of the embedded log
+	busy     atomic.Bool // somebody has published since the last look at what is left
+	watching sync.WaitGroup
+	unwatch  context.CancelFunc
 
 	mu        sync.Mutex
 	closed    bool
@@ -64,15 +70,16 @@ func start(ctx context.Context, cfg Config, log *slog.Logger, prepare func(*Log,
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("check event log settings: %w", err)
 	}
-	l := &Log{cfg: cfg, log: log, consumers: make(map[*Consumer]struct{})}
+	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	l := &Log{cfg: cfg, log: log, unwatch: unwatch, consumers: make(map[*Consumer]struct{})}
 	l.lanes, l.deadLetters = newStreams(cfg)
-	if err := l.open(ctx, prepare); err != nil {
+	if err := l.open(ctx, watching, prepare); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-func (l *Log) open(ctx context.Context, prepare func(*Log, context.Context, *stream) error) (err error) {
+func (l *Log) open(ctx, watching context.Context, prepare func(*Log, context.Context, *stream) error) (err error) {
 	if l.cfg.URL == "" {
 		if l.server, err = startServer(ctx, l.cfg, l.log); err != nil {
 			return err
@@ -90,6 +97,13 @@ func (l *Log) open(ctx context.Context, prepare func(*Log, context.Context, *str
 			return err
 		}
 	}
+	if err := l.serveDisk(); err != nil {
+		return err
+	}
+	if err := l.look(ctx); err != nil {
+		return err
+	}
+	l.watching.Go(func() { l.watch(watching) })
 	return nil
 }
 
@@ -103,17 +117,18 @@ func (l *Log) MaxRecordBytes() int { return l.maxRecord }
 // ServerURL is the URL at which other processes reach the embedded log, with the
 // token as its user. It is empty when the log does not listen.
 func (l *Log) ServerURL() string {
-	if l.server == nil || !l.server.listens {
+	if l.server == nil || l.cfg.Listen == "" {
 		return ""
 	}
+	address := l.server.current().ClientURL()
 	if l.cfg.Token == "" {
-		return l.server.ClientURL()
+		return address
 	}
-	return strings.Replace(l.server.ClientURL(), "://", "://"+url.QueryEscape(l.cfg.Token)+"@", 1)
+	return strings.Replace(address, "://", "://"+url.QueryEscape(l.cfg.Token)+"@", 1)
 }
 
 // Health returns nil when the log is able to store and deliver. An embedded log that
-// had a write error stores nothing more until it is started again, and says so here.
+// had a write error says so here until it has recovered.
 func (l *Log) Health(ctx context.Context) error {
 	if !l.publishing.nc.IsConnected() || !l.consuming.nc.IsConnected() {
 		return fmt.Errorf("check event log: %w", unavailable(errors.New("not connected")))
@@ -124,7 +139,13 @@ func (l *Log) Health(ctx context.Context) error {
 		}
 		return nil
 	}
+	if err := l.lookAtDisk(ctx); err != nil {
+		return fmt.Errorf("check event log: %w", err)
+	}
 	for _, s := range l.streams() {
+		if err := s.refuses(); err != nil {
+			return fmt.Errorf("check event log stream %s: %w", s.name, err)
+		}
 		if _, err := l.consuming.js.Stream(ctx, s.name); err != nil {
 			return fmt.Errorf("check event log stream %s: %w", s.name, unavailable(err))
 		}
@@ -144,6 +165,8 @@ func (l *Log) Close() error {
 	if closed {
 		return nil
 	}
+	l.unwatch()
+	l.watching.Wait()
 	l.inUse.Wait()
 	var closing sync.WaitGroup
 	for _, c := range consumers {

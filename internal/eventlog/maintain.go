@@ -122,15 +122,19 @@ func (l *Log) awaitFloor(ctx context.Context, s *stream, from uint64) error {
 	}
 }
 
-// Trim makes room: of each lane that is more than half full it removes the records
-// that are acknowledged, as are all before them, and older than
-// [Config.KeepProcessed]. It removes nothing else. Processors call it every few
-// seconds; several at once do no harm.
+// Trim makes room: of each lane that is more than half full, and of both when the disk
+// of the embedded log is below its reserve, it removes the records that are
+// acknowledged, as are all before them, and older than [Config.KeepProcessed]. It
+// removes nothing else. Processors call it every few seconds; several at once do no
+// harm.
 //
 // It also warns when records that nobody has acknowledged approach
 // [StreamLimits.MaxAge].
 func (l *Log) Trim(ctx context.Context) error {
 	var errs []error
+	if err := l.lookAtDisk(ctx); err != nil {
+		errs = append(errs, err)
+	}
 	for _, s := range l.lanes {
 		if err := l.trim(ctx, s); err != nil {
 			errs = append(errs, fmt.Errorf("trim %s: %w", s.name, err))
@@ -155,7 +159,7 @@ func (l *Log) trim(ctx context.Context, s *stream) error {
 		l.warnExpiring(s, stored)
 		return nil
 	}
-	if stored.State.Bytes <= uint64(s.limits.MaxBytes)/2 {
+	if stored.State.Bytes <= uint64(s.limits.MaxBytes)/2 && !l.disk.low() {
 		return nil
 	}
 	young, err := l.firstSince(ctx, s, time.Now().Add(-l.cfg.KeepProcessed))

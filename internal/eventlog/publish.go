@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -22,14 +23,14 @@ const stallCheck = time.Second
 // record again, a duplicate does no harm.
 //
 // The record belongs to the caller again as soon as Publish returns, whatever it
-// returns. Calls are pipelined: several at once share the connection, and their
+// returns. A sampled span of ctx is stored with the record (see [Message.Span]). Calls are pipelined: several at once share the connection, and their
 // records may be stored in any order.
 func (l *Log) Publish(ctx context.Context, lane Lane, record []byte) error {
 	s, err := l.lane(lane)
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	if err := l.publish(ctx, s, &nats.Msg{Subject: s.subject, Data: record}); err != nil {
+	if err := l.publish(ctx, s, &nats.Msg{Subject: s.subject, Header: spanHeader(ctx), Data: record}); err != nil {
 		return fmt.Errorf("publish to lane %s: %w", lane, err)
 	}
 	return nil
@@ -43,14 +44,33 @@ func (l *Log) publish(ctx context.Context, s *stream, msg *nats.Msg) error {
 		return err
 	}
 	defer l.leave()
-	if reason := s.stopped.Load(); reason != nil {
-		return *reason
+	if err := s.refuses(); err != nil {
+		l.busy.Store(true)
+		return err
 	}
 	weight := min(int64(len(msg.Data))+1, l.cfg.InFlightBytes)
 	if err := s.room.Acquire(ctx, weight); err != nil {
 		return unavailable(err)
 	}
 	defer s.room.Release(weight)
+	if err := l.admit(s); err != nil {
+		return err
+	}
+	return l.store(ctx, s, msg)
+}
+
+// store sends a record and waits until it is stored, keeping the meters.
+func (l *Log) store(ctx context.Context, s *stream, msg *nats.Msg) (err error) {
+	size := int64(len(msg.Data)) + recordOverhead
+	meters := []*meter{&s.used, &l.disk.used}
+	for _, m := range meters {
+		m.begin(size)
+	}
+	defer func() {
+		for _, m := range meters {
+			m.end(size, errors.Is(err, ErrFull))
+		}
+	}()
 	// The client copies the message before it returns. It would send it again when
 	// nobody listens, after we have given the record back: so it must not try again.
 	confirmation, err := l.publishing.js.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
@@ -82,19 +102,22 @@ func (l *Log) await(ctx context.Context, s *stream, confirmation jetstream.PubAc
 }
 
 // checkStopped returns an error when the embedded server has given up storing into
-// the stream, and remembers it.
+// the stream, and keeps it for those who publish next. What the owner of an embedded
+// log elsewhere says is asked for by [Log.look].
 func (l *Log) checkStopped(s *stream) error {
 	if l.server == nil {
-		return nil
+		l.busy.Store(true)
+		return s.refuses()
 	}
 	lasting, cause := l.server.health(s.name)
 	if cause == nil || !lasting {
+		s.stopped.Store(nil)
 		return nil
 	}
-	err := refusal(cause)
+	err := refusal(fmt.Errorf("the log in %s cannot store: %w: free space there, it goes on by itself when the disk takes writes", l.cfg.Dir, cause))
 	if s.stopped.CompareAndSwap(nil, &err) {
-		l.log.Error("the event log stores nothing more until it is started again",
-			slog.String("stream", s.name), slog.Any("error", cause))
+		l.log.Error("the event log cannot store and refuses records: free space on the disk of its folder, it goes on by itself",
+			slog.String("stream", s.name), slog.String("folder", l.cfg.Dir), slog.Any("error", cause))
 	}
 	return err
 }

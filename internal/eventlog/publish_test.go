@@ -20,7 +20,7 @@ import (
 func TestEmbeddedLogSyncs(t *testing.T) {
 	t.Parallel()
 	log := open(t, config(t.TempDir()))
-	if !log.server.JetStreamConfig().SyncAlways {
+	if !log.server.current().JetStreamConfig().SyncAlways {
 		t.Error("the embedded server confirms before it syncs")
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -30,11 +32,15 @@ const (
 )
 
 // embedded is a NATS server inside this process that has its store folder to itself.
+// It can be restarted: connections of this process and of others find the new one.
 type embedded struct {
-	*server.Server
+	cfg  Config
+	log  *slog.Logger
+	lock *flock.Flock
+	port int // of the first server: other processes look for the next ones there too
 
-	listens bool
-	lock    *flock.Flock
+	mu  sync.Mutex
+	srv *server.Server // never nil; shut down while none can be started
 }
 
 // startServer returns when the server has read its store and takes connections.
@@ -46,25 +52,66 @@ func startServer(ctx context.Context, cfg Config, log *slog.Logger) (*embedded, 
 	if err != nil {
 		return nil, err
 	}
-	opts, err := serverOptions(cfg)
-	if err != nil {
+	e := &embedded{cfg: cfg, log: log, lock: lock}
+	if err := e.run(); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
+	}
+	return e, nil
+}
+
+// run starts a server in place of the one before, if there was one.
+func (e *embedded) run() error {
+	opts, err := serverOptions(e.cfg)
+	if err != nil {
+		return err
+	}
+	if e.port != 0 {
+		opts.Port = e.port
 	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("set up event log server: %w", err), lock.Unlock())
+		return fmt.Errorf("set up event log server: %w", err)
 	}
-	e := &embedded{Server: srv, listens: cfg.Listen != "", lock: lock}
-	lines := &serverLog{log: log}
+	lines := &serverLog{log: e.log}
 	srv.SetLoggerV2(lines, false, false, false)
 	srv.Start()
-	if err := lines.fatal(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start event log in %s: %w", cfg.Dir, err), e.stop())
+	err = lines.fatal()
+	if err == nil && !srv.ReadyForConnections(readyWait) {
+		err = errors.New("the server does not become ready")
 	}
-	if !srv.ReadyForConnections(readyWait) {
-		return nil, errors.Join(errors.New("start event log: the server does not become ready"), e.stop())
+	if err != nil {
+		shutdown(srv)
+		return fmt.Errorf("start event log in %s: %w", e.cfg.Dir, err)
 	}
-	return e, nil
+	if address, ok := srv.Addr().(*net.TCPAddr); ok {
+		e.port = address.Port
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.srv = srv
+	return nil
+}
+
+// restart ends the server and starts another on the same folder and address. When it
+// fails there is no server until a later restart succeeds.
+func (e *embedded) restart() error {
+	shutdown(e.current())
+	return e.run()
+}
+
+func (e *embedded) current() *server.Server {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.srv
+}
+
+// InProcessConn returns a connection to the server that runs at the moment.
+func (e *embedded) InProcessConn() (net.Conn, error) { return e.current().InProcessConn() }
+
+// shutdown writes what a server holds in memory and waits for its goroutines.
+func shutdown(srv *server.Server) {
+	srv.Shutdown()
+	srv.WaitForShutdown()
 }
 
 // lockFolder creates the folder and takes its lock, which the system releases when
@@ -113,24 +160,26 @@ func serverOptions(cfg Config) (*server.Options, error) {
 }
 
 // health returns why the server cannot store into a stream, or any stream when none
-// is named. lasting: it will not until it is started again.
+// is named. lasting: it will not until it is restarted.
 func (e *embedded) health(stream string) (lasting bool, err error) {
 	opts := &server.HealthzOptions{}
 	if stream != "" {
 		opts.Account, opts.Stream = account, stream
 	}
-	status := e.Healthz(opts)
+	srv := e.current()
+	if !srv.Running() {
+		return true, errors.New("the server does not run")
+	}
+	status := srv.Healthz(opts)
 	if status.StatusCode == http.StatusOK {
 		return false, nil
 	}
 	return status.StatusCode == http.StatusServiceUnavailable, errors.New(status.Error)
 }
 
-// stop writes what the server holds in memory, waits for its goroutines, and
-// releases the folder.
+// stop ends the server and releases the folder.
 func (e *embedded) stop() error {
-	e.Shutdown()
-	e.WaitForShutdown()
+	shutdown(e.current())
 	if err := e.lock.Unlock(); err != nil {
 		return fmt.Errorf("unlock event log folder: %w", err)
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Columns is one table's rows, column by column. The caller owns the memory and may
@@ -21,7 +24,8 @@ type Columns interface {
 // Insert stores rows as one block; no rows are no work. When it returns without an
 // error, ClickHouse has confirmed them. After an error some partitions' rows may be
 // stored already, which does no harm where rows merge idempotently. [Permanent]
-// says whether inserting the same rows again can help.
+// says whether inserting the same rows again can help. ClickHouse is told of a sampled
+// span of ctx, and notes its own ones in system.opentelemetry_span_log if it keeps that.
 func (db *DB) Insert(ctx context.Context, table string, cols Columns) error {
 	if cols.Len() == 0 {
 		return nil
@@ -35,6 +39,9 @@ func (db *DB) Insert(ctx context.Context, table string, cols Columns) error {
 func (db *DB) insert(ctx context.Context, table string, names []string, values []any) error {
 	if len(names) != len(values) {
 		return permanentError{fmt.Errorf("%d names for %d columns", len(names), len(values))}
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
+		ctx = clickhouse.Context(ctx, clickhouse.WithSpan(span))
 	}
 	batch, err := db.conn.PrepareBatch(ctx, insertStatement(table, names))
 	if err != nil {
