@@ -14,6 +14,9 @@ import (
 // expiryWarning is how often at most a lane warns of records about to expire.
 const expiryWarning = 10 * time.Minute
 
+// purgeParts is the part of a stream's size that is removed at once.
+const purgeParts = 128
+
 // floorPoll is the pause between looks at a consumer that was reset.
 const floorPoll = 10 * time.Millisecond
 
@@ -159,38 +162,56 @@ func (l *Log) Trim(ctx context.Context) error {
 }
 
 func (l *Log) trim(ctx context.Context, s *stream) error {
+	handle, stored, end, err := l.spent(ctx, s)
+	if err != nil || end == 0 {
+		return err
+	}
+	state, limit := stored.State, uint64(max(stored.Config.MaxBytes, 0))
+	// A part at a time: the server reads what it removes, and stores nothing meanwhile.
+	step := max(state.Msgs*(limit/purgeParts)/max(state.Bytes, 1), 1)
+	for from := state.FirstSeq; from < end; from += step {
+		if err := l.purge(ctx, handle, min(from+step, end)); err != nil {
+			return err
+		}
+	}
+	if end > state.FirstSeq {
+		l.log.Debug("event log trimmed", slog.String("stream", s.name),
+			slog.Uint64("from", state.FirstSeq), slog.Uint64("to", end-1))
+	}
+	return nil
+}
+
+func (l *Log) purge(ctx context.Context, handle jetstream.Stream, end uint64) error {
 	ctx, cancel := request(ctx)
 	defer cancel()
-	handle, stored, err := l.streamInfo(ctx, s)
-	if err != nil || stored.State.Msgs == 0 {
-		return err
-	}
-	consumed, err := l.consumerInfo(ctx, s)
-	if err != nil {
-		return err
-	}
-	end := consumed.AckFloor.Stream + 1 // the first record that must stay
-	if end <= stored.State.FirstSeq {
-		l.warnExpiring(s, stored)
-		return nil
-	}
-	if stored.State.Bytes <= uint64(stored.Config.MaxBytes)/2 && !l.disk.low() {
-		return nil
-	}
-	young, err := l.firstSince(ctx, s, time.Now().Add(-l.cfg.KeepProcessed))
-	if err != nil {
-		return err
-	}
-	end = min(end, young)
-	if end <= stored.State.FirstSeq {
-		return nil
-	}
 	if err := handle.Purge(ctx, jetstream.WithPurgeSequence(end)); err != nil {
 		return fmt.Errorf("purge before record %d: %w", end, unavailable(err))
 	}
-	l.log.Debug("event log trimmed", slog.String("stream", s.name),
-		slog.Uint64("from", stored.State.FirstSeq), slog.Uint64("to", end-1))
 	return nil
+}
+
+// spent returns the first record of a stream that must stay, 0 when all must.
+func (l *Log) spent(ctx context.Context, s *stream) (handle jetstream.Stream, stored *jetstream.StreamInfo, end uint64, err error) {
+	ctx, cancel := request(ctx)
+	defer cancel()
+	handle, stored, err = l.streamInfo(ctx, s)
+	if err != nil || stored.State.Msgs == 0 {
+		return handle, stored, 0, err
+	}
+	consumed, err := l.consumerInfo(ctx, s)
+	if err != nil {
+		return handle, stored, 0, err
+	}
+	end = consumed.AckFloor.Stream + 1
+	if end <= stored.State.FirstSeq {
+		l.warnExpiring(s, stored)
+		return handle, stored, 0, nil
+	}
+	if stored.State.Bytes <= uint64(stored.Config.MaxBytes)/2 && !l.disk.low() {
+		return handle, stored, 0, nil
+	}
+	young, err := l.firstSince(ctx, s, time.Now().Add(-l.cfg.KeepProcessed))
+	return handle, stored, min(end, young), err
 }
 
 // warnExpiring warns when the oldest record of a stream, which is not acknowledged,

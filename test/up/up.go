@@ -5,7 +5,6 @@
 package up
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -189,9 +188,7 @@ func (u *Up) Check(t *testing.T, book *ledger.Ledger, patience time.Duration) []
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	findings, err := book.Check(ctx, db)
+	findings, err := book.Check(t.Context(), db, patience)
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
