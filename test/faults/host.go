@@ -126,7 +126,12 @@ func (w *world) isolate(ctx context.Context, host string) (func() error, error) 
 		}
 		return errors.Join(errs...)
 	}
-	return func() error { return each(ctx, "del") }, each(ctx, "replace")
+	return func() error {
+		if err := each(ctx, "del"); err != nil && !strings.Contains(err.Error(), "No such process") { // a fault of the same host has ended
+			return err
+		}
+		return nil
+	}, each(ctx, "replace")
 }
 
 // path is the address at which a host reaches a port of a node of the log: the port
