@@ -32,7 +32,7 @@ type campaign struct {
 	done   int
 	broken int
 	failed int
-	row    int // of those that could not be judged, up to now
+	row    int                      // of those that could not be judged, up to now
 	bar    *progressbar.ProgressBar // nil without a terminal
 }
 
