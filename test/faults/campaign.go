@@ -17,7 +17,7 @@ import (
 	"golang.org/x/term"
 )
 
-// maxFailures is how many runs that could not be judged end a campaign.
+// maxFailures is how many runs in a row that could not be judged end a campaign.
 const maxFailures = 5
 
 // campaign is a number of runs, some at a time.
@@ -32,6 +32,7 @@ type campaign struct {
 	done   int
 	broken int
 	failed int
+	row    int                      // of those that could not be judged, up to now
 	bar    *progressbar.ProgressBar // nil without a terminal
 }
 
@@ -89,8 +90,9 @@ func (c *campaign) verdict(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// end notes a run, keeps what there is to look at, and returns how many have failed.
-func (c *campaign) end(res *result, place *slot, err error) (failed int) {
+// end notes a run, keeps what there is to look at, and returns how many in a row could
+// not be judged.
+func (c *campaign) end(res *result, place *slot, err error) (row int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var kept error
@@ -101,8 +103,10 @@ func (c *campaign) end(res *result, place *slot, err error) (failed int) {
 	switch {
 	case err != nil:
 		c.failed++
+		c.row++
 		c.say("%d/%d %s: COULD NOT BE JUDGED: %v\n  logs in %s\n", c.done, c.total, res.name(), err, res.Dir)
 	default:
+		c.row = 0
 		if !res.asItMust() {
 			c.broken++
 		}
@@ -118,7 +122,7 @@ func (c *campaign) end(res *result, place *slot, err error) (failed int) {
 	if c.bar != nil {
 		_ = c.bar.Add(1)
 	}
-	return c.failed
+	return c.row
 }
 
 // say writes above the bar, if there is one.

@@ -117,16 +117,27 @@ func (w *world) isolate(ctx context.Context, host string) (func() error, error) 
 		}
 		return healLinks(cut), nil
 	}
-	each := func(ctx context.Context, what string) error {
+	each := func(ctx context.Context, route func(ctx context.Context, from, to string) error) error {
 		var errs []error
 		for _, name := range peers {
-			errs = append(errs,
-				ip(ctx, "-n "+w.network.space(host)+" route "+what+" blackhole "+w.network.hosts[name]+"/32"),
-				ip(ctx, "-n "+w.network.space(name)+" route "+what+" blackhole "+w.network.hosts[host]+"/32"))
+			errs = append(errs, route(ctx, host, name), route(ctx, name, host))
 		}
 		return errors.Join(errs...)
 	}
-	return func() error { return each(ctx, "del") }, each(ctx, "replace")
+	return func() error { return each(ctx, w.network.unblock) }, each(ctx, w.network.block)
+}
+
+// block lets a host send nothing to another; unblock ends that, if nothing has yet.
+func (n *network) block(ctx context.Context, from, to string) error {
+	return ip(ctx, "-n "+n.space(from)+" route replace blackhole "+n.hosts[to]+"/32")
+}
+
+func (n *network) unblock(ctx context.Context, from, to string) error {
+	err := ip(ctx, "-n "+n.space(from)+" route del blackhole "+n.hosts[to]+"/32")
+	if err != nil && strings.Contains(err.Error(), "No such process") { // a fault of the same host has ended
+		return nil
+	}
+	return err
 }
 
 // path is the address at which a host reaches a port of a node of the log: the port

@@ -8,6 +8,7 @@
 package ledger
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/google/uuid"
@@ -132,7 +133,7 @@ type Summary struct {
 func (l *Ledger) Summary() Summary {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Summary{Batches: l.batches, Resent: l.resent, Statuses: map[string]int{}}
+	s := Summary{Batches: l.batches, Resent: l.resent, Statuses: maps.Clone(l.statuses)}
 	for _, e := range l.events {
 		switch e.state() {
 		case Acknowledged:
@@ -142,9 +143,6 @@ func (l *Ledger) Summary() Summary {
 		case Refused:
 			s.Refused++
 		}
-	}
-	for code, n := range l.statuses {
-		s.Statuses[code] = n
 	}
 	return s
 }
