@@ -72,7 +72,7 @@ func shard(lane flow, f Facts) Finding {
 	}
 	found.Level = Warning
 	found.Says += fmt.Sprintf(", %s of it", percent(lane.arrived/possible))
-	return found.advise("a second shard of this lane, or a NATS cluster whose servers have disks of their own, is next")
+	return found.advise("three NATS servers with disks of their own are next, then a second shard of this lane on them (--log-shards 2): on one disk it gains little, see docs/scaling.md")
 }
 
 // store says whether ClickHouse is at its limit.

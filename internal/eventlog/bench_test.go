@@ -13,6 +13,7 @@ import (
 const (
 	benchRecord   = 512 << 10
 	benchInFlight = 4
+	benchWarmUp   = 20
 )
 
 // BenchmarkPublish publishes records of the size of a usual group, four at a time,
@@ -49,6 +50,11 @@ func BenchmarkShards(b *testing.B) {
 func benchPublish(b *testing.B, log *Log, size int) {
 	b.Helper()
 	record := make([]byte, size)
+	for range benchWarmUp {
+		if err := log.Publish(b.Context(), Outcome, record); err != nil {
+			b.Fatal(err)
+		}
+	}
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	var mu sync.Mutex

@@ -37,13 +37,12 @@ func natsCluster(t testing.TB, change func(*server.Options)) []*server.Server {
 		}))
 	}
 	waitFor(t, func() bool {
-		leaders := 0
 		for _, srv := range servers {
 			if srv.JetStreamIsLeader() {
-				leaders++
+				return len(srv.JetStreamClusterPeers()) == len(servers)
 			}
 		}
-		return leaders == 1 && servers[0].JetStreamIsCurrent() && servers[1].JetStreamIsCurrent() && servers[2].JetStreamIsCurrent()
+		return false
 	})
 	return servers
 }

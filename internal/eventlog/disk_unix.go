@@ -10,6 +10,6 @@ func diskSpace(dir string) (size, free int64, err error) {
 	if err := unix.Statfs(dir, &stat); err != nil {
 		return 0, 0, err
 	}
-	block := int64(stat.Bsize)
+	block := int64(stat.Bsize) //nolint:unconvert // other systems have another type
 	return int64(stat.Blocks) * block, int64(stat.Bavail) * block, nil
 }
