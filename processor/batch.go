@@ -21,18 +21,18 @@ type batch struct {
 	decoder decoder
 
 	mu sync.Mutex
-	// kept are the sequences of records that must not be acknowledged: some event is
-	// neither stored nor set aside. Guarded by mu.
-	kept map[uint64]bool
+	// kept are the records that must not be acknowledged: some event is neither stored
+	// nor set aside. Guarded by mu.
+	kept map[*eventlog.Message]bool
 }
 
 // letter is events of one batch of a record that cannot be stored for one reason.
 type letter struct {
-	sequence uint64
-	source   *source
-	table    string // that refused them, empty when they have no rows
-	reason   string
-	wires    [][]byte
+	record *eventlog.Message
+	source *source
+	table  string // that refused them, empty when they have no rows
+	reason string
+	wires  [][]byte
 }
 
 // add takes a record's events over and returns how many there are, and how many of them
@@ -48,7 +48,7 @@ func (b *batch) add(record *eventlog.Message) (events, merged uint64) {
 		}
 		switch {
 		case err != nil:
-			b.refuse(record.Sequence(), event, err.Error())
+			b.refuse(record, event, err.Error())
 		case b.rows.Rows() == rows:
 			merged++
 		}
@@ -58,7 +58,7 @@ func (b *batch) add(record *eventlog.Message) (events, merged uint64) {
 
 // refuse notes an event that cannot be stored. Events that follow each other with the
 // same reason make one letter.
-func (b *batch) refuse(sequence uint64, event rawEvent, reason string) {
+func (b *batch) refuse(record *eventlog.Message, event rawEvent, reason string) {
 	if n := len(b.letters); n > 0 {
 		last := &b.letters[n-1]
 		if last.source == event.source && last.reason == reason {
@@ -66,17 +66,17 @@ func (b *batch) refuse(sequence uint64, event rawEvent, reason string) {
 			return
 		}
 	}
-	b.letters = append(b.letters, letter{sequence: sequence, source: event.source, reason: reason, wires: [][]byte{event.wire}})
+	b.letters = append(b.letters, letter{record: record, source: event.source, reason: reason, wires: [][]byte{event.wire}})
 }
 
 // keep marks a record that must come again. It may be called concurrently.
-func (b *batch) keep(sequence uint64) {
+func (b *batch) keep(record *eventlog.Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.kept == nil {
-		b.kept = map[uint64]bool{}
+		b.kept = map[*eventlog.Message]bool{}
 	}
-	b.kept[sequence] = true
+	b.kept[record] = true
 }
 
 // inProgress keeps the records from coming again. A record that comes again all the
@@ -95,7 +95,7 @@ func (b *batch) finish(again time.Duration) error {
 	var failed error
 	for _, record := range b.records {
 		answer := record.Ack
-		if b.kept[record.Sequence()] {
+		if b.kept[record] {
 			answer = func() error { return record.Nak(again) }
 		}
 		if err := answer(); err != nil {

@@ -23,7 +23,7 @@ const (
 // suspect is an event that may be one that ClickHouse refuses.
 type suspect struct {
 	rawEvent
-	sequence uint64
+	record *eventlog.Message
 }
 
 // isolate stores the rows of one table event by event as far as it has to: it halves
@@ -44,7 +44,7 @@ func (w *writer) suspects(s sink, b *batch) []suspect {
 				continue
 			}
 			if s.fill(&rows).Len() > 0 {
-				all = append(all, suspect{event, record.Sequence()})
+				all = append(all, suspect{event, record})
 			}
 			s.empty()
 			rows.Reset()
@@ -57,7 +57,7 @@ func (w *writer) suspects(s sink, b *batch) []suspect {
 func (w *writer) halve(ctx context.Context, s sink, b *batch, refused []suspect, cause error) error {
 	if len(refused) == 1 {
 		one := refused[0]
-		w.setAside(ctx, b, letter{sequence: one.sequence, source: one.source, table: s.table, reason: cause.Error(), wires: [][]byte{one.wire}})
+		w.setAside(ctx, b, letter{record: one.record, source: one.source, table: s.table, reason: cause.Error(), wires: [][]byte{one.wire}})
 		return nil
 	}
 	middle := len(refused) / 2
@@ -89,7 +89,8 @@ func (w *writer) insertEvents(ctx context.Context, s sink, events []suspect) err
 func (w *writer) setAside(ctx context.Context, b *batch, l letter) {
 	dead := eventlog.DeadLetter{
 		Lane:     w.which,
-		Sequence: l.sequence,
+		Shard:    l.record.Shard(),
+		Sequence: l.record.Sequence(),
 		Tenant:   l.source.tenant,
 		Reason:   oneLine(l.reason),
 		Table:    l.table,
@@ -99,10 +100,10 @@ func (w *writer) setAside(ctx context.Context, b *batch, l letter) {
 		return struct{}{}, w.p.log.DeadLetter(ctx, dead)
 	}, backoff.WithMaxElapsedTime(setAsidePatience))
 	attributes := []any{
-		slog.String("tenant", dead.Tenant), slog.Uint64("sequence", dead.Sequence), slog.Int("events", len(l.wires)),
+		slog.String("tenant", dead.Tenant), slog.Int("shard", dead.Shard), slog.Uint64("sequence", dead.Sequence), slog.Int("events", len(l.wires)),
 	}
 	if err != nil {
-		b.keep(l.sequence)
+		b.keep(l.record)
 		w.log.ErrorContext(ctx, "cannot set events aside that cannot be stored: their record comes again", append(attributes, slog.Any("error", err))...)
 		return
 	}

@@ -26,14 +26,14 @@ func (p *pipeline) replayer() *processor.Processor {
 	return proc
 }
 
-// whole is all that the log holds of a lane.
+// whole is all that the log holds of a lane of one shard.
 func (p *pipeline) whole(lane eventlog.Lane) eventlog.Range {
 	p.tb.Helper()
-	r, err := p.log.Range(p.tb.Context(), lane, time.Time{}, time.Time{})
-	if err != nil {
-		p.tb.Fatal(err)
+	ranges, err := p.log.Ranges(p.tb.Context(), lane, time.Time{}, time.Time{})
+	if err != nil || len(ranges) != 1 {
+		p.tb.Fatalf("%d ranges, %v", len(ranges), err)
 	}
-	return r
+	return ranges[0]
 }
 
 func (p *pipeline) replayAll() {

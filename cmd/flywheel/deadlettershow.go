@@ -47,6 +47,7 @@ func showLetter(w io.Writer, d eventlog.DeadLetter) error {
 		{"number", fmt.Sprint(d.Number)},
 		{"set aside", d.Time.UTC().Format(time.RFC3339Nano)},
 		{"lane", d.Lane.String()},
+		{"shard", fmt.Sprint(d.Shard)},
 		{"record", fmt.Sprint(d.Sequence)},
 		{"tenant", d.Tenant},
 		{"batch id", hex.EncodeToString(contents.BatchID)},

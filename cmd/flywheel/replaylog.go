@@ -103,11 +103,11 @@ func (c *replayLogCmd) left(ctx context.Context, log *eventlog.Log) (ranges []ev
 		if c.Lane != "both" && c.Lane != lane.String() {
 			continue
 		}
-		r, err := log.Range(ctx, lane, c.From.Time, c.To.Time)
+		shards, err := log.Ranges(ctx, lane, c.From.Time, c.To.Time)
 		if err != nil {
 			return nil, err
 		}
-		ranges = append(ranges, r)
+		ranges = append(ranges, shards...)
 	}
 	return ranges, c.keep(ranges)
 }

@@ -63,8 +63,9 @@ type logSettings struct {
 	NATSURL         string        `name:"nats-url" placeholder:"URL" help:"NATS servers with JetStream, comma separated. Unset: the log runs inside 'up'."`
 	NATSCredentials string        `name:"nats-credentials" type:"existingfile" placeholder:"FILE" help:"NATS credentials file for --nats-url."`
 	LogReplicas     int           `default:"1" help:"Copies of the log in a NATS cluster (1, 3 or 5)."`
-	LogMaxOutcome   byteSize      `default:"8GiB" help:"Largest size of the outcome lane. A full lane refuses; it drops nothing."`
-	LogMaxTrace     byteSize      `default:"16GiB" help:"Largest size of the trace lane."`
+	LogShards       int           `default:"1" help:"Streams that each lane is spread over, for a NATS cluster in which one leader is the limit. May be changed at any time."`
+	LogMaxOutcome   byteSize      `default:"8GiB" help:"Largest size of the outcome lane, of each shard. A full lane refuses; it drops nothing."`
+	LogMaxTrace     byteSize      `default:"16GiB" help:"Largest size of the trace lane, of each shard."`
 	LogMaxAge       time.Duration `default:"72h" help:"How long the log keeps events."`
 	LogKeep         time.Duration `default:"2m" help:"How long the log keeps processed events at least, once a lane is half full."`
 }
@@ -74,6 +75,7 @@ func (s logSettings) config() eventlog.Config {
 	cfg.URL = s.NATSURL
 	cfg.Credentials = s.NATSCredentials
 	cfg.Replicas = s.LogReplicas
+	cfg.Shards = s.LogShards
 	cfg.Outcome = eventlog.StreamLimits{MaxBytes: int64(s.LogMaxOutcome), MaxAge: s.LogMaxAge}
 	cfg.Trace = eventlog.StreamLimits{MaxBytes: int64(s.LogMaxTrace), MaxAge: s.LogMaxAge}
 	cfg.KeepProcessed = s.LogKeep

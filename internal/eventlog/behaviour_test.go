@@ -319,11 +319,11 @@ func TestNextTogether(t *testing.T) {
 }
 
 // waitFor polls until the condition holds.
-func waitFor(t *testing.T, condition func() bool) {
+func waitFor(t testing.TB, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.After(20 * time.Second); !condition(); {
+	for end := time.After(time.Minute); !condition(); {
 		select {
 		case <-tick.C:
 		case <-end:

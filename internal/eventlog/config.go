@@ -13,10 +13,14 @@ import (
 )
 
 const (
-	// maxPayload is the largest message of the embedded server.
+	// maxPayload is the largest message of the embedded server, and what others must
+	// take too.
 	maxPayload = 8 << 20
 	// headerRoom is what the headers of a message may take: the server's own limit.
 	headerRoom = 64 << 10
+
+	// maxShards keeps a slip of the keyboard from creating streams without end.
+	maxShards = 64
 
 	minStreamBytes = 1 << 20
 	minAge         = time.Minute
@@ -41,13 +45,18 @@ type Config struct {
 	// embedded in this process.
 	//
 	// Flywheel promises no more than the server does: set "sync_interval: always"
-	// there, or use replicas on independent power.
+	// there, or use replicas on independent power. "max_payload: 8MB" must be set.
 	URL string
 	// Credentials is a NATS credentials file for URL. Empty: none.
 	Credentials string
 	// Replicas is the number of copies that an external cluster holds of each
 	// stream: 1, 3 or 5.
 	Replicas int
+	// Shards is how many streams each lane has, for a log whose leader of one stream is
+	// the limit. [Log.Publish] spreads records over so many. It may differ between
+	// processes and may change: what reads the log reads all shards that there are, also
+	// those that nobody writes to any more.
+	Shards int
 
 	// Dir is the folder of the embedded log. One process at a time uses it.
 	Dir string
@@ -62,7 +71,7 @@ type Config struct {
 	// Token is what other processes must show to use Listen. Empty: nothing.
 	Token string
 
-	// Outcome, Trace and DeadLetter bound the streams.
+	// Outcome, Trace and DeadLetter bound the streams, those of a lane each shard.
 	Outcome, Trace, DeadLetter StreamLimits
 	// KeepProcessed is how long [Log.Trim] leaves acknowledged records in place, to be
 	// delivered again by [Log.Rewind] should ClickHouse lose inserts in a power cut.
@@ -76,8 +85,8 @@ type Config struct {
 	// InFlightBytes bounds, per stream, the records that wait for confirmation;
 	// further calls of Publish wait.
 	InFlightBytes int64
-	// PrefetchBytes is how much a [Consumer] asks the server for at a time; it holds
-	// at most twice as much.
+	// PrefetchBytes is how much a [Consumer] asks the server for at a time, all shards
+	// together but at least the largest record of each; it holds at most twice as much.
 	PrefetchBytes int
 }
 
@@ -85,6 +94,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Replicas:       1,
+		Shards:         1,
 		Outcome:        StreamLimits{MaxBytes: 8 << 30, MaxAge: 72 * time.Hour},
 		Trace:          StreamLimits{MaxBytes: 16 << 30, MaxAge: 72 * time.Hour},
 		DeadLetter:     StreamLimits{MaxBytes: 1 << 30, MaxAge: 30 * 24 * time.Hour},
@@ -103,6 +113,9 @@ func (c Config) Validate() error {
 		errs = append(errs, c.validateEmbedded()...)
 	} else {
 		errs = append(errs, c.validateExternal()...)
+	}
+	if c.Shards < 1 || c.Shards > maxShards {
+		errs = append(errs, fmt.Errorf("shards are %d: 1 to %d are possible", c.Shards, maxShards))
 	}
 	errs = append(errs, c.Outcome.validate("outcome")...)
 	errs = append(errs, c.Trace.validate("trace")...)

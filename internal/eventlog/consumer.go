@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,15 +24,18 @@ const (
 	minReopenWait = 100 * time.Millisecond
 	maxReopenWait = 5 * time.Second
 	giveBackWait  = 2 * time.Second
+	// discoverInterval is how soon a consumer finds shards that are new.
+	discoverInterval = 5 * time.Second
 )
 
-// Consumer delivers the records of a lane that no processor has acknowledged. The
-// consumers of a lane, in all processes, share its records.
+// Consumer delivers the records of a lane that no processor has acknowledged, of all its
+// shards, also of those that are created later. The consumers of a lane, in all
+// processes, share its records.
 //
 // It outlives restarts and failures of the server: it tries again until it is closed.
 type Consumer struct {
 	log      *Log
-	stream   *stream
+	of       *shards
 	messages chan *Message
 	stop     context.CancelFunc
 	done     chan struct{} // closed when run has returned
@@ -39,26 +44,49 @@ type Consumer struct {
 // Consume starts a consumer. The context bounds this call only. The caller must call
 // [Consumer.Close], or [Log.Close] does.
 func (l *Log) Consume(ctx context.Context, lane Lane) (*Consumer, error) {
-	s, err := l.lane(lane)
+	of, err := l.laneShards(lane)
 	if err != nil {
 		return nil, fmt.Errorf("consume: %w", err)
 	}
-	iterator, err := l.deliver(ctx, s)
+	iterators, err := l.deliverAll(ctx, of)
 	if err != nil {
 		return nil, fmt.Errorf("consume lane %s: %w", lane, unavailable(err))
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c := &Consumer{log: l, stream: s, messages: make(chan *Message), stop: stop, done: make(chan struct{})}
+	c := &Consumer{log: l, of: of, messages: make(chan *Message), stop: stop, done: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		stop()
-		iterator.Stop()
+		stopAll(iterators)
 		return nil, fmt.Errorf("consume lane %s: %w", lane, ErrClosed)
 	}
 	l.consumers[c] = struct{}{}
-	go c.run(running, iterator)
+	go c.run(running, iterators)
 	return c, nil
+}
+
+// deliverAll starts the delivery of each shard of a lane.
+func (l *Log) deliverAll(ctx context.Context, of *shards) (map[*stream]jetstream.MessagesContext, error) {
+	if err := l.discover(ctx); err != nil {
+		return nil, err
+	}
+	iterators := map[*stream]jetstream.MessagesContext{}
+	for _, s := range of.all() {
+		iterator, err := l.deliver(ctx, s)
+		if err != nil {
+			stopAll(iterators)
+			return nil, err
+		}
+		iterators[s] = iterator
+	}
+	return iterators, nil
+}
+
+func stopAll(iterators map[*stream]jetstream.MessagesContext) {
+	for _, iterator := range iterators {
+		iterator.Stop()
+	}
 }
 
 // Next returns the next record, waiting for one. It returns ctx.Err() as soon as ctx
@@ -90,28 +118,63 @@ func (c *Consumer) Close() {
 	delete(c.log.consumers, c)
 }
 
-// run passes on records until ctx ends. It owns the iterator.
-func (c *Consumer) run(ctx context.Context, iterator jetstream.MessagesContext) {
+// run passes on records of all shards until ctx ends, and looks for new shards.
+func (c *Consumer) run(ctx context.Context, iterators map[*stream]jetstream.MessagesContext) {
 	defer close(c.done)
+	var running sync.WaitGroup
+	defer running.Wait()
+	for s, iterator := range iterators {
+		running.Go(func() { c.runShard(ctx, s, iterator) })
+	}
+	tick := time.NewTicker(discoverInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := c.discover(ctx); err != nil {
+			continue // the shards say what is wrong
+		}
+		for _, s := range c.of.all() {
+			if _, known := iterators[s]; !known {
+				iterators[s] = nil
+				c.log.log.Info("event log has another shard", slog.String("stream", s.name))
+				running.Go(func() { c.runShard(ctx, s, c.reopen(ctx, s)) })
+			}
+		}
+	}
+}
+
+func (c *Consumer) discover(ctx context.Context) error {
+	ctx, cancel := request(ctx)
+	defer cancel()
+	return c.log.discover(ctx)
+}
+
+// runShard passes on records of a shard until ctx ends or there is no such shard. It
+// owns the iterator.
+func (c *Consumer) runShard(ctx context.Context, s *stream, iterator jetstream.MessagesContext) {
 	for iterator != nil {
-		err := c.forward(ctx, iterator)
+		err := c.forward(ctx, s, iterator)
 		giveBack(context.WithoutCancel(ctx), iterator)
 		if ctx.Err() != nil {
 			return
 		}
-		c.log.log.Warn("event log delivery interrupted", slog.String("stream", c.stream.name), slog.Any("error", err))
-		iterator = c.reopen(ctx)
+		c.log.log.Warn("event log delivery interrupted", slog.String("stream", s.name), slog.Any("error", err))
+		iterator = c.reopen(ctx, s)
 	}
 }
 
 // forward passes records from the iterator to Next until either ends.
-func (c *Consumer) forward(ctx context.Context, iterator jetstream.MessagesContext) error {
+func (c *Consumer) forward(ctx context.Context, s *stream, iterator jetstream.MessagesContext) error {
 	for {
 		msg, err := iterator.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return err
 		}
-		m, err := newMessage(msg, c.stream)
+		m, err := newMessage(msg, s)
 		if err != nil {
 			return err
 		}
@@ -124,27 +187,32 @@ func (c *Consumer) forward(ctx context.Context, iterator jetstream.MessagesConte
 }
 
 // reopen creates what is missing on the server and starts the delivery again. It
-// returns nil when ctx ends first.
-func (c *Consumer) reopen(ctx context.Context) jetstream.MessagesContext {
-	for wait := minReopenWait; ; wait = min(2*wait, maxReopenWait) {
+// returns nil when ctx ends first, or somebody has removed a shard that is not this
+// process's own.
+func (c *Consumer) reopen(ctx context.Context, s *stream) jetstream.MessagesContext {
+	for wait := minReopenWait; slices.Contains(c.of.all(), s); wait = min(2*wait, maxReopenWait) {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(wait):
 		}
-		iterator, err := c.log.reopen(ctx, c.stream)
+		iterator, err := c.log.reopen(ctx, s)
 		if err == nil {
 			return iterator
 		}
-		c.log.log.Warn("event log delivery cannot start", slog.String("stream", c.stream.name), slog.Any("error", err))
+		c.log.log.Warn("event log delivery cannot start", slog.String("stream", s.name), slog.Any("error", err))
 	}
+	c.log.log.Info("event log shard is gone", slog.String("stream", s.name))
+	return nil
 }
 
 func (l *Log) reopen(ctx context.Context, s *stream) (jetstream.MessagesContext, error) {
 	ctx, cancel := request(ctx)
 	defer cancel()
-	if err := l.ensureStream(ctx, s); err != nil {
-		return nil, err
+	if s.own {
+		if err := l.ensureStream(ctx, s); err != nil {
+			return nil, err
+		}
 	}
 	return l.deliver(ctx, s)
 }
@@ -158,7 +226,7 @@ func (l *Log) deliver(ctx context.Context, s *stream) (jetstream.MessagesContext
 	iterator, err := consumer.Messages(
 		// Bounded by bytes only: with a bound on messages the client's queue is exactly as
 		// long, and drops a record where a status message of the server takes its place.
-		jetstream.PullMaxBytes(l.cfg.PrefetchBytes),
+		jetstream.PullMaxBytes(max(maxPayload, l.cfg.PrefetchBytes/len(l.lanes[s.lane].all()))),
 		jetstream.PullExpiry(pullExpiry),
 		jetstream.PullHeartbeat(pullHeartbeat),
 		jetstream.WithMessagesErrOnMissingHeartbeat(false))

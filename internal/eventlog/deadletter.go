@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 // Headers of a dead letter.
 const (
 	laneHeader     = "Flywheel-Lane"
+	shardHeader    = "Flywheel-Shard"
 	tenantHeader   = "Flywheel-Tenant"
 	reasonHeader   = "Flywheel-Reason"
 	tableHeader    = "Flywheel-Table"
@@ -36,8 +38,9 @@ type DeadLetter struct {
 	Reason string
 	// Table is the ClickHouse table that refused it. Empty: it has no rows.
 	Table string
-	// Lane and Sequence ([Message.Sequence]) say which record it was part of.
+	// Lane, Shard and Sequence (of the [Message]) say which record it was part of.
 	Lane     Lane
+	Shard    int
 	Sequence uint64
 	// Batch is a marshalled LogBatch with the events, or whatever bytes there were.
 	Batch []byte
@@ -49,7 +52,7 @@ type DeadLetter struct {
 // the errors and the ownership of [Log.Publish]. After that, and not before, the
 // record may be acknowledged. The [DeadLetter.Batch] of a record always fits.
 func (l *Log) DeadLetter(ctx context.Context, d DeadLetter) error {
-	if _, err := l.lane(d.Lane); err != nil {
+	if _, err := l.laneShards(d.Lane); err != nil {
 		return fmt.Errorf("publish dead letter: %w", err)
 	}
 	msg := &nats.Msg{
@@ -59,6 +62,7 @@ func (l *Log) DeadLetter(ctx context.Context, d DeadLetter) error {
 			laneHeader:     {d.Lane.String()},
 			tenantHeader:   {headerText(d.Tenant)},
 			reasonHeader:   {headerText(d.Reason)},
+			shardHeader:    {strconv.Itoa(d.Shard)},
 			sequenceHeader: {strconv.FormatUint(d.Sequence, 10)},
 			tableHeader:    {headerText(d.Table)},
 			timeHeader:     {time.Now().UTC().Format(time.RFC3339Nano)},
@@ -89,13 +93,17 @@ func parseDeadLetter(number uint64, header nats.Header, data []byte) (DeadLetter
 	if err != nil {
 		return DeadLetter{}, fmt.Errorf("parse sequence: %w", err)
 	}
+	shard, err := strconv.Atoi(cmp.Or(header.Get(shardHeader), "0")) // older letters have none
+	if err != nil {
+		return DeadLetter{}, fmt.Errorf("parse shard: %w", err)
+	}
 	at, err := time.Parse(time.RFC3339Nano, header.Get(timeHeader))
 	if err != nil {
 		return DeadLetter{}, fmt.Errorf("parse time: %w", err)
 	}
 	return DeadLetter{
 		Number: number, Tenant: header.Get(tenantHeader), Reason: header.Get(reasonHeader), Table: header.Get(tableHeader),
-		Sequence: sequence, Batch: data, Lane: lane, Time: at,
+		Shard: shard, Sequence: sequence, Batch: data, Lane: lane, Time: at,
 	}, nil
 }
 

@@ -2,8 +2,9 @@
 // only place that names a stream, a subject or a consumer of it.
 //
 // The log is NATS JetStream: embedded in this process, or a server of one's own.
-// It has two lanes and a stream of dead letters. A record is bytes to this
-// package; what is in them (a LogRecord) is agreed between its users.
+// It has two lanes, each of one stream or more (shards), and a stream of dead letters.
+// A record is bytes to this package; what is in them (a LogRecord) is agreed between
+// its users.
 //
 // Three promises hold, and everything else follows from them:
 //

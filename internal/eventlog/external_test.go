@@ -12,9 +12,11 @@ import (
 )
 
 // natsServer runs a server as somebody else might set one up.
-func natsServer(t *testing.T, change func(*server.Options)) *server.Server {
+func natsServer(t testing.TB, change func(*server.Options)) *server.Server {
 	t.Helper()
-	opts := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()}
+	opts := &server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(), MaxPayload: maxPayload,
+	}
 	change(opts)
 	srv, err := server.NewServer(opts)
 	if err != nil {
@@ -28,8 +30,8 @@ func natsServer(t *testing.T, change func(*server.Options)) *server.Server {
 	return srv
 }
 
-// TestExternalServer that wants a token and takes messages of 1 MB at most, as is
-// the server's default. Several processes open it at once, and one later with other limits.
+// TestExternalServer that wants a token. Several processes open it at once, and one
+// later with other limits.
 func TestExternalServer(t *testing.T) {
 	t.Parallel()
 	srv := natsServer(t, func(o *server.Options) { o.Authorization = "hush" })
@@ -51,11 +53,8 @@ func TestExternalServer(t *testing.T) {
 	group.Wait()
 	cfg.Trace.MaxBytes += 1 << 20
 	log := open(t, cfg)
-	if _, info, err := log.streamInfo(t.Context(), log.lanes[Trace]); err != nil || info.Config.MaxBytes != cfg.Trace.MaxBytes {
+	if _, info, err := log.streamInfo(t.Context(), log.lanes[Trace].all()[0]); err != nil || info.Config.MaxBytes != cfg.Trace.MaxBytes {
 		t.Errorf("the new limit is not applied: %v", err)
-	}
-	if got, want := log.MaxRecordBytes(), 1<<20-headerRoom; got != want {
-		t.Errorf("largest record is %d, want %d", got, want)
 	}
 	publish(t, log, Outcome, strings.Repeat("x", log.MaxRecordBytes()))
 	if err := log.DeadLetter(t.Context(), DeadLetter{Reason: strings.Repeat("y", 1<<20), Batch: make([]byte, log.MaxRecordBytes())}); err != nil {
@@ -89,6 +88,13 @@ func TestServerIsNotFit(t *testing.T) {
 		cfg.URL = srv.ClientURL()
 		cfg.Replicas = 3
 		wantOpenError(t, cfg, "replicas > 1 not supported")
+	})
+	t.Run("small messages, as is the server's default", func(t *testing.T) {
+		t.Parallel()
+		srv := natsServer(t, func(o *server.Options) { o.MaxPayload = server.MAX_PAYLOAD_SIZE })
+		cfg := config("")
+		cfg.URL = srv.ClientURL()
+		wantOpenError(t, cfg, `set "max_payload: 8MB"`)
 	})
 	t.Run("a stream that cannot be changed", func(t *testing.T) {
 		t.Parallel()

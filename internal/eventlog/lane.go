@@ -56,8 +56,6 @@ func parseLane(name string) (Lane, error) {
 // The names on the server.
 const (
 	streamPrefix      = "FLYWHEEL_"
-	outcomeSubject    = "flywheel.outcome"
-	traceSubject      = "flywheel.trace"
 	deadLetterSubject = "flywheel.deadletter."
 	durable           = "processor"
 )
@@ -68,8 +66,12 @@ type stream struct {
 	subject string // what its messages are published to; a prefix for dead letters
 	filter  string // all subjects of the stream
 	limits  StreamLimits
-	// consumed: it has the durable consumer of the processors.
+	// consumed: it is a shard of a lane, and has the durable consumer of the processors.
 	consumed bool
+	lane     Lane
+	shard    int
+	// own: this process creates it and sets its limits. It takes others as they are.
+	own bool
 
 	// room bounds the bytes that are published and not confirmed.
 	room *semaphore.Weighted
@@ -84,18 +86,11 @@ type stream struct {
 	warned atomic.Int64
 }
 
-func newStreams(cfg Config) (lanes []*stream, deadLetters *stream) {
-	lanes = []*stream{
-		Outcome: {name: streamPrefix + "OUTCOME", subject: outcomeSubject, filter: outcomeSubject, limits: cfg.Outcome, consumed: true},
-		Trace:   {name: streamPrefix + "TRACE", subject: traceSubject, filter: traceSubject, limits: cfg.Trace, consumed: true},
+func (c Config) newDeadLetters() *stream {
+	return &stream{
+		name: streamPrefix + "DEADLETTER", subject: deadLetterSubject, filter: deadLetterSubject + ">",
+		limits: c.DeadLetter, own: true, room: semaphore.NewWeighted(c.InFlightBytes),
 	}
-	deadLetters = &stream{
-		name: streamPrefix + "DEADLETTER", subject: deadLetterSubject, filter: deadLetterSubject + ">", limits: cfg.DeadLetter,
-	}
-	for _, s := range append(lanes, deadLetters) {
-		s.room = semaphore.NewWeighted(cfg.InFlightBytes)
-	}
-	return lanes, deadLetters
 }
 
 // refuses returns why nothing can be stored into the stream, nil when it can.
@@ -104,12 +99,4 @@ func (s *stream) refuses() error {
 		return *reason
 	}
 	return nil
-}
-
-// lane returns the stream of a lane.
-func (l *Log) lane(lane Lane) (*stream, error) {
-	if int(lane) >= len(l.lanes) {
-		return nil, fmt.Errorf("unknown %s", lane)
-	}
-	return l.lanes[lane], nil
 }

@@ -32,9 +32,8 @@ type Log struct {
 	// take the other, so that no confirmation waits behind a prefetch.
 	publishing, consuming *connection
 
-	lanes       []*stream // by Lane
+	lanes       []*shards // by Lane
 	deadLetters *stream
-	maxRecord   int
 
 	disk     disk        // of the embedded log
 	busy     atomic.Bool // somebody has published since the last look at what is left
@@ -72,7 +71,8 @@ func start(ctx context.Context, cfg Config, log *slog.Logger, prepare func(*Log,
 	}
 	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
 	l := &Log{cfg: cfg, log: log, unwatch: unwatch, consumers: make(map[*Consumer]struct{})}
-	l.lanes, l.deadLetters = newStreams(cfg)
+	l.lanes = []*shards{Outcome: newShards(cfg, Outcome, cfg.Outcome), Trace: newShards(cfg, Trace, cfg.Trace)}
+	l.deadLetters = cfg.newDeadLetters()
 	if err := l.open(ctx, watching, prepare); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -91,11 +91,17 @@ func (l *Log) open(ctx, watching context.Context, prepare func(*Log, context.Con
 	if l.consuming, err = l.connect("consume"); err != nil {
 		return err
 	}
-	l.maxRecord = min(maxPayload, int(l.publishing.nc.MaxPayload())) - headerRoom
+	if most := l.publishing.nc.MaxPayload(); most < maxPayload {
+		return fmt.Errorf(`the NATS server takes messages of %d bytes at most, Flywheel needs %d: set "max_payload: 8MB" in the configuration of every server of the cluster and reload it`,
+			most, maxPayload)
+	}
 	for _, s := range l.streams() {
 		if err := prepare(l, ctx, s); err != nil {
 			return err
 		}
+	}
+	if err := l.discover(ctx); err != nil {
+		return err
 	}
 	if err := l.serveDisk(); err != nil {
 		return err
@@ -107,12 +113,8 @@ func (l *Log) open(ctx, watching context.Context, prepare func(*Log, context.Con
 	return nil
 }
 
-func (l *Log) streams() []*stream {
-	return append(slices.Clone(l.lanes), l.deadLetters)
-}
-
 // MaxRecordBytes is the size of the largest record that [Log.Publish] takes.
-func (l *Log) MaxRecordBytes() int { return l.maxRecord }
+func (l *Log) MaxRecordBytes() int { return maxPayload - headerRoom }
 
 // ServerURL is the URL at which other processes reach the embedded log, with the
 // token as its user. It is empty when the log does not listen.

@@ -14,6 +14,9 @@ import (
 // expiryWarning is how often at most a lane warns of records about to expire.
 const expiryWarning = 10 * time.Minute
 
+// purgeParts is the part of a stream's size that is removed at once.
+const purgeParts = 128
+
 // floorPoll is the pause between looks at a consumer that was reset.
 const floorPoll = 10 * time.Millisecond
 
@@ -21,25 +24,40 @@ const floorPoll = 10 * time.Millisecond
 // Records whose Publish has returned are counted; records whose Ack by this process
 // has returned are not.
 func (l *Log) Pending(ctx context.Context, lane Lane) (uint64, error) {
-	s, err := l.lane(lane)
+	of, err := l.laneShards(lane)
 	if err != nil {
 		return 0, fmt.Errorf("count pending records: %w", err)
 	}
 	ctx, cancel := request(ctx)
 	defer cancel()
+	if err := l.discover(ctx); err != nil {
+		return 0, fmt.Errorf("count pending records: %w", err)
+	}
+	var pending uint64
+	for _, s := range of.all() {
+		n, err := l.pending(ctx, s)
+		if err != nil {
+			return 0, fmt.Errorf("count pending records of %s: %w", s.name, err)
+		}
+		pending += n
+	}
+	return pending, nil
+}
+
+func (l *Log) pending(ctx context.Context, s *stream) (uint64, error) {
 	if err := l.settleAcks(ctx, s); err != nil {
-		return 0, fmt.Errorf("count pending records of lane %s: %w", lane, err)
+		return 0, err
 	}
 	// The server's own count of pending records lags behind a publish; sequences do
 	// not. The stream comes first: what is stored or delivered in between is counted
 	// rather too often than not at all.
 	_, stored, err := l.streamInfo(ctx, s)
 	if err != nil {
-		return 0, fmt.Errorf("count pending records: %w", err)
+		return 0, err
 	}
 	consumed, err := l.consumerInfo(ctx, s)
 	if err != nil {
-		return 0, fmt.Errorf("count pending records: %w", err)
+		return 0, err
 	}
 	pending := uint64(max(consumed.NumAckPending, 0))
 	first := max(consumed.Delivered.Stream+1, stored.State.FirstSeq)
@@ -71,7 +89,10 @@ func (l *Log) settleAcks(ctx context.Context, s *stream) error {
 // requests that the server still holds, would count for the new ones.
 func (l *Log) Rewind(ctx context.Context, d time.Duration) error {
 	since := time.Now().Add(-d)
-	for _, s := range l.lanes {
+	if err := l.discover(ctx); err != nil {
+		return fmt.Errorf("rewind: %w", err)
+	}
+	for _, s := range l.laneStreams() {
 		if err := l.rewind(ctx, s, since); err != nil {
 			return fmt.Errorf("rewind %s: %w", s.name, err)
 		}
@@ -131,11 +152,8 @@ func (l *Log) awaitFloor(ctx context.Context, s *stream, from uint64) error {
 // It also warns when records that nobody has acknowledged approach
 // [StreamLimits.MaxAge].
 func (l *Log) Trim(ctx context.Context) error {
-	var errs []error
-	if err := l.lookAtDisk(ctx); err != nil {
-		errs = append(errs, err)
-	}
-	for _, s := range l.lanes {
+	errs := []error{l.discover(ctx), l.lookAtDisk(ctx)}
+	for _, s := range l.laneStreams() {
 		if err := l.trim(ctx, s); err != nil {
 			errs = append(errs, fmt.Errorf("trim %s: %w", s.name, err))
 		}
@@ -144,38 +162,56 @@ func (l *Log) Trim(ctx context.Context) error {
 }
 
 func (l *Log) trim(ctx context.Context, s *stream) error {
+	handle, stored, end, err := l.spent(ctx, s)
+	if err != nil || end == 0 {
+		return err
+	}
+	state, limit := stored.State, uint64(max(stored.Config.MaxBytes, 0))
+	// A part at a time: the server reads what it removes, and stores nothing meanwhile.
+	step := max(state.Msgs*(limit/purgeParts)/max(state.Bytes, 1), 1)
+	for from := state.FirstSeq; from < end; from += step {
+		if err := l.purge(ctx, handle, min(from+step, end)); err != nil {
+			return err
+		}
+	}
+	if end > state.FirstSeq {
+		l.log.Debug("event log trimmed", slog.String("stream", s.name),
+			slog.Uint64("from", state.FirstSeq), slog.Uint64("to", end-1))
+	}
+	return nil
+}
+
+func (l *Log) purge(ctx context.Context, handle jetstream.Stream, end uint64) error {
 	ctx, cancel := request(ctx)
 	defer cancel()
-	handle, stored, err := l.streamInfo(ctx, s)
-	if err != nil || stored.State.Msgs == 0 {
-		return err
-	}
-	consumed, err := l.consumerInfo(ctx, s)
-	if err != nil {
-		return err
-	}
-	end := consumed.AckFloor.Stream + 1 // the first record that must stay
-	if end <= stored.State.FirstSeq {
-		l.warnExpiring(s, stored)
-		return nil
-	}
-	if stored.State.Bytes <= uint64(s.limits.MaxBytes)/2 && !l.disk.low() {
-		return nil
-	}
-	young, err := l.firstSince(ctx, s, time.Now().Add(-l.cfg.KeepProcessed))
-	if err != nil {
-		return err
-	}
-	end = min(end, young)
-	if end <= stored.State.FirstSeq {
-		return nil
-	}
 	if err := handle.Purge(ctx, jetstream.WithPurgeSequence(end)); err != nil {
 		return fmt.Errorf("purge before record %d: %w", end, unavailable(err))
 	}
-	l.log.Debug("event log trimmed", slog.String("stream", s.name),
-		slog.Uint64("from", stored.State.FirstSeq), slog.Uint64("to", end-1))
 	return nil
+}
+
+// spent returns the first record of a stream that must stay, 0 when all must.
+func (l *Log) spent(ctx context.Context, s *stream) (handle jetstream.Stream, stored *jetstream.StreamInfo, end uint64, err error) {
+	ctx, cancel := request(ctx)
+	defer cancel()
+	handle, stored, err = l.streamInfo(ctx, s)
+	if err != nil || stored.State.Msgs == 0 {
+		return handle, stored, 0, err
+	}
+	consumed, err := l.consumerInfo(ctx, s)
+	if err != nil {
+		return handle, stored, 0, err
+	}
+	end = consumed.AckFloor.Stream + 1
+	if end <= stored.State.FirstSeq {
+		l.warnExpiring(s, stored)
+		return handle, stored, 0, nil
+	}
+	if stored.State.Bytes <= uint64(stored.Config.MaxBytes)/2 && !l.disk.low() {
+		return handle, stored, 0, nil
+	}
+	young, err := l.firstSince(ctx, s, time.Now().Add(-l.cfg.KeepProcessed))
+	return handle, stored, min(end, young), err
 }
 
 // warnExpiring warns when the oldest record of a stream, which is not acknowledged,

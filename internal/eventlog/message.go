@@ -30,7 +30,10 @@ func newMessage(msg jetstream.Msg, s *stream) (*Message, error) {
 // for as long as is useful.
 func (m *Message) Data() []byte { return m.msg.Data() }
 
-// Sequence is the record's number in its lane: the same at each delivery, growing in
+// Shard is which shard of its lane the record is in.
+func (m *Message) Shard() int { return m.stream.shard }
+
+// Sequence is the record's number in its shard: the same at each delivery, growing in
 // the order of storing.
 func (m *Message) Sequence() uint64 { return m.sequence }
 

@@ -95,7 +95,7 @@ func (l *Log) admit(s *stream) error {
 	l.busy.Store(true)
 	if free, known := l.disk.free(); known {
 		least := l.disk.critical()
-		if s == l.lanes[Trace] {
+		if s.isTrace() {
 			least = l.disk.reserve.Load()
 		}
 		if free < least {
@@ -103,16 +103,19 @@ func (l *Log) admit(s *stream) error {
 				ErrFull, *l.disk.place.Load(), size(free), s.name, size(least))
 		}
 	}
-	if s != l.lanes[Trace] {
+	if !s.isTrace() {
 		return nil
 	}
-	outcome := &l.lanes[Outcome].used
-	if used, limit := outcome.estimate(), outcome.limit.Load(); limit > 0 && used > limit/4*3 {
-		return fmt.Errorf("%w: trace gives way to outcome, whose lane holds %s of %s: let processors catch up, or raise the lane's size",
-			ErrFull, size(used), size(limit))
+	for _, outcome := range l.lanes[Outcome].own() {
+		if used, limit := outcome.used.estimate(), outcome.used.limit.Load(); limit > 0 && used > limit/4*3 {
+			return fmt.Errorf("%w: trace gives way to outcome, of which %s holds %s of %s: let processors catch up, or raise the lane's size",
+				ErrFull, outcome.name, size(used), size(limit))
+		}
 	}
 	return nil
 }
+
+func (s *stream) isTrace() bool { return s.consumed && s.lane == Trace }
 
 func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
@@ -121,7 +124,7 @@ func (l *Log) look(ctx context.Context) error {
 	ctx, cancel := request(ctx)
 	defer cancel()
 	errs := []error{l.lookAtDisk(ctx)}
-	for _, s := range l.lanes {
+	for _, s := range l.laneStreams() {
 		seen := s.used.ended.Load()
 		_, stored, err := l.streamInfo(ctx, s)
 		if err != nil {

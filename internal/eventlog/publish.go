@@ -23,22 +23,27 @@ const stallCheck = time.Second
 // record again, a duplicate does no harm.
 //
 // The record belongs to the caller again as soon as Publish returns, whatever it
-// returns. A sampled span of ctx is stored with the record (see [Message.Span]). Calls are pipelined: several at once share the connection, and their
-// records may be stored in any order.
+// returns. A sampled span of ctx is stored with the record (see [Message.Span]). Calls
+// are pipelined: several at once share the connection, and their records may be stored
+// in any order.
 func (l *Log) Publish(ctx context.Context, lane Lane, record []byte) error {
-	s, err := l.lane(lane)
+	of, err := l.laneShards(lane)
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	if err := l.publish(ctx, s, &nats.Msg{Subject: s.subject, Header: spanHeader(ctx), Data: record}); err != nil {
+	header := spanHeader(ctx)
+	err = l.spread(of, func(s *stream) error {
+		return l.publish(ctx, s, &nats.Msg{Subject: s.subject, Header: header, Data: record})
+	})
+	if err != nil {
 		return fmt.Errorf("publish to lane %s: %w", lane, err)
 	}
 	return nil
 }
 
 func (l *Log) publish(ctx context.Context, s *stream, msg *nats.Msg) error {
-	if len(msg.Data) > l.maxRecord {
-		return fmt.Errorf("%w: %d bytes, at most %d are possible", ErrTooLarge, len(msg.Data), l.maxRecord)
+	if most := l.MaxRecordBytes(); len(msg.Data) > most {
+		return fmt.Errorf("%w: %d bytes, at most %d are possible", ErrTooLarge, len(msg.Data), most)
 	}
 	if err := l.enter(); err != nil {
 		return err

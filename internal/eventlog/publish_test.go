@@ -180,7 +180,7 @@ func TestTrimWarnsOfExpiry(t *testing.T) {
 	var lines bytes.Buffer
 	log := open(t, config(t.TempDir()))
 	log.log = slog.New(slog.NewTextHandler(&lines, nil))
-	log.lanes[Outcome].limits.MaxAge = time.Nanosecond // as if the record were old
+	log.lanes[Outcome].all()[0].limits.MaxAge = time.Nanosecond // as if the record were old
 	publish(t, log, Outcome, "x")
 	for range 2 {
 		if err := log.Trim(t.Context()); err != nil {

@@ -15,10 +15,11 @@ import (
 // one.
 const readPatience = 2 * time.Second
 
-// Range is the records of a lane with the sequences from First up to, but not
-// including, End.
+// Range is the records of one shard of a lane with the sequences from First up to, but
+// not including, End.
 type Range struct {
 	Lane  Lane   `json:"lane"`
+	Shard int    `json:"shard,omitempty"`
 	First uint64 `json:"first"`
 	End   uint64 `json:"end"`
 }
@@ -31,20 +32,36 @@ func (r Range) Records() uint64 {
 	return r.End - r.First
 }
 
-// Range finds the records of a lane that were stored from one time on and before
-// another. A zero from is the first record that the log holds, a zero to is now.
-func (l *Log) Range(ctx context.Context, lane Lane, from, to time.Time) (Range, error) {
-	s, err := l.lane(lane)
+// Ranges finds the records of a lane, shard by shard, that were stored from one time on
+// and before another. A zero from is the first record that the log holds, a zero to is
+// now.
+func (l *Log) Ranges(ctx context.Context, lane Lane, from, to time.Time) ([]Range, error) {
+	of, err := l.laneShards(lane)
 	if err != nil {
-		return Range{}, fmt.Errorf("find records: %w", err)
+		return nil, fmt.Errorf("find records: %w", err)
 	}
+	if err := l.discover(ctx); err != nil {
+		return nil, fmt.Errorf("find records: %w", err)
+	}
+	var ranges []Range
+	for _, s := range of.all() {
+		r, err := l.rangeOf(ctx, s, from, to)
+		if err != nil {
+			return nil, fmt.Errorf("find records of %s: %w", s.name, err)
+		}
+		ranges = append(ranges, r)
+	}
+	return ranges, nil
+}
+
+func (l *Log) rangeOf(ctx context.Context, s *stream, from, to time.Time) (Range, error) {
 	ctx, cancel := request(ctx)
 	defer cancel()
 	_, stored, err := l.streamInfo(ctx, s)
 	if err != nil {
-		return Range{}, fmt.Errorf("find records: %w", err)
+		return Range{}, err
 	}
-	r := Range{Lane: lane, First: max(stored.State.FirstSeq, 1), End: stored.State.LastSeq + 1}
+	r := Range{Lane: s.lane, Shard: s.shard, First: max(stored.State.FirstSeq, 1), End: stored.State.LastSeq + 1}
 	if !from.IsZero() {
 		if r.First, err = l.firstSince(ctx, s, from); err != nil {
 			return Range{}, err
@@ -76,7 +93,7 @@ func (l *Log) Read(ctx context.Context, r Range) iter.Seq2[*Message, error] {
 
 // read returns nil when the range is at its end or yield wants no more.
 func (l *Log) read(ctx context.Context, r Range, yield func(*Message, error) bool) error {
-	s, err := l.lane(r.Lane)
+	s, err := l.shardOf(r.Lane, r.Shard)
 	if err != nil || r.Records() == 0 {
 		return err
 	}

@@ -22,6 +22,15 @@ func readAll(t *testing.T, log *Log, r Range) (records []string) {
 	return records
 }
 
+// rangeOf is the range of a lane that has one shard.
+func rangeOf(log *Log, lane Lane, from, to time.Time) (Range, error) {
+	ranges, err := log.Ranges(context.Background(), lane, from, to)
+	if err != nil || len(ranges) != 1 {
+		return Range{}, fmt.Errorf("%d ranges, %w", len(ranges), err)
+	}
+	return ranges[0], nil
+}
+
 // TestReadBounds reads what was stored between times, acknowledged or not, while a
 // consumer goes on undisturbed.
 func TestReadBounds(t *testing.T) {
@@ -50,7 +59,7 @@ func TestReadBounds(t *testing.T) {
 		"after it all": {time.Now().Add(time.Hour), never, nil},
 		"before it":    {never, time.Unix(1, 0), nil},
 	} {
-		r, err := log.Range(t.Context(), Outcome, c.from, c.to)
+		r, err := rangeOf(log, Outcome, c.from, c.to)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -59,7 +68,7 @@ func TestReadBounds(t *testing.T) {
 			t.Errorf("%s: %v of %d, want %v", name, got, r.Records(), c.want)
 		}
 	}
-	if r, err := log.Range(t.Context(), Trace, never, never); err != nil || len(readAll(t, log, r)) != 0 {
+	if r, err := rangeOf(log, Trace, never, never); err != nil || len(readAll(t, log, r)) != 0 {
 		t.Errorf("empty lane: %+v, %v", r, err)
 	}
 	waitPending(t, log, Outcome, 4)
@@ -82,7 +91,7 @@ func TestReadWhatIsGone(t *testing.T) {
 	t.Parallel()
 	log := open(t, config(t.TempDir()))
 	publish(t, log, Outcome, "a", "b", "c")
-	all, err := log.Range(t.Context(), Outcome, time.Time{}, time.Time{})
+	all, err := rangeOf(log, Outcome, time.Time{}, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +152,7 @@ func TestAttachLeavesTheLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = client.Close() }()
-	all, err := client.Range(t.Context(), Outcome, time.Time{}, time.Time{})
+	all, err := rangeOf(client, Outcome, time.Time{}, time.Time{})
 	if got := readAll(t, client, all); err != nil || !slices.Equal(got, []string{"a"}) {
 		t.Errorf("got %v, %v", got, err)
 	}
@@ -160,7 +169,7 @@ func TestAttachLeavesTheLimits(t *testing.T) {
 
 func limitsOf(t *testing.T, log *Log, lane Lane) StreamLimits {
 	t.Helper()
-	_, info, err := log.streamInfo(t.Context(), log.lanes[lane])
+	_, info, err := log.streamInfo(t.Context(), log.lanes[lane].all()[0])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ type Status struct {
 	// RoundTrip how long the answer took.
 	Clock, Asked time.Time
 	RoundTrip    time.Duration
-	// Streams are those of the lanes and of the dead letters.
+	// Streams are the shards of the lanes, and that of the dead letters.
 	Streams []StreamStatus
 }
 
@@ -48,6 +48,9 @@ func (l *Log) Status(ctx context.Context) (Status, error) {
 	status := Status{
 		ServerVersion: l.consuming.nc.ConnectedServerVersion(),
 		SyncsAlways:   l.consuming.nc.ConnectedServerName() == serverName,
+	}
+	if err := l.discover(ctx); err != nil {
+		return Status{}, err
 	}
 	for _, s := range l.streams() {
 		asked := time.Now()

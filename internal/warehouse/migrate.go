@@ -84,7 +84,8 @@ func (db *DB) applyMissing(ctx context.Context, all []migration) error {
 }
 
 // apply runs a migration and records it. A process that died between the two left
-// the statement's effect behind: a table or column that exists is then the one it made.
+// the statement's effect behind, as may a power cut: a table or column that exists is
+// then the one it made.
 func (db *DB) apply(ctx context.Context, m migration) error {
 	err := db.define(ctx, m.statement, shardKeys())
 	if err == nil {

@@ -95,21 +95,34 @@ func mutants() map[string]mutant {
 // binaries are the programs under test.
 type binaries struct{ flywheel, nats string }
 
-// build builds the real programs into dir, with a clock that can be set wrong, and with
-// the named mutant unless it is empty. The sources stay as they are: the changes are an
-// overlay of the build.
-func build(ctx context.Context, dir, mutant string) (binaries, error) {
+// build builds the real programs into dir, with a clock that can be set wrong, and
+// Flywheel with each of the mutants too; the programs are by mutant, "" is none. The
+// sources stay as they are: the changes are an overlay of the build.
+func build(ctx context.Context, dir string, mutants []string) (map[string]binaries, error) {
+	nats, err := buildOne(ctx, dir, "", "nats-server", "github.com/nats-io/nats-server/v2")
+	if err != nil {
+		return nil, err
+	}
+	programs := map[string]binaries{}
+	for _, mutant := range mutants {
+		flywheel, err := buildOne(ctx, dir, mutant, "flywheel", "github.com/yirifi/flywheel/cmd/flywheel")
+		if err != nil {
+			return nil, err
+		}
+		programs[mutant] = binaries{flywheel: flywheel, nats: nats}
+	}
+	return programs, nil
+}
+
+func buildOne(ctx context.Context, dir, mutant, name, source string) (string, error) {
+	dir = filepath.Join(dir, "programs-"+mutant)
 	file, err := overlay(ctx, dir, mutant)
 	if err != nil {
-		return binaries{}, err
+		return "", err
 	}
-	made := binaries{flywheel: filepath.Join(dir, "flywheel"), nats: filepath.Join(dir, "nats-server")}
-	for target, source := range map[string]string{made.flywheel: "github.com/yirifi/flywheel/cmd/flywheel", made.nats: "github.com/nats-io/nats-server/v2"} {
-		if _, err := output(ctx, "go", "build", "-overlay", file, "-o", target, source); err != nil {
-			return binaries{}, err
-		}
-	}
-	return made, nil
+	target := filepath.Join(dir, name)
+	_, err = output(ctx, "go", "build", "-overlay", file, "-o", target, source)
+	return target, err
 }
 
 // overlay writes the changed sources and the list of them that "go build" takes, and

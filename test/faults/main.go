@@ -15,7 +15,6 @@ import (
 	"maps"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -98,15 +97,16 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, freeSlots(context.WithoutCancel(ctx), slots)) }()
-	c := &campaign{out: os.Stdout, results: o.results, keep: o.keep, programs: map[string]binaries{}}
+	var bugs []string
 	for _, one := range jobs {
-		if _, ok := c.programs[one.Mutant]; ok {
-			continue
+		if !slices.Contains(bugs, one.Mutant) {
+			bugs = append(bugs, one.Mutant)
 		}
-		c.say("building the programs, mutant %q\n", one.Mutant)
-		if c.programs[one.Mutant], err = build(ctx, filepath.Join(slots[0].dir, "programs-"+one.Mutant), one.Mutant); err != nil {
-			return err
-		}
+	}
+	c := &campaign{out: os.Stdout, results: o.results, keep: o.keep}
+	c.say("building the programs, %d times\n", len(bugs))
+	if c.programs, err = build(ctx, slots[0].dir, bugs); err != nil {
+		return err
 	}
 	return c.run(ctx, jobs, slots[1:])
 }

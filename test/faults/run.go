@@ -26,11 +26,13 @@ const (
 	loadFor = 7 * time.Second
 	pace    = 60 * time.Millisecond
 	sdkPace = 40 * time.Millisecond
-	// drainTimeout is how long the log may take to be empty, settleTimeout the tables and
-	// rates from then on to be right, verifyTimeout the recount.
-	drainTimeout  = 90 * time.Second
-	settleTimeout = 40 * time.Second
-	mutantTimeout = 10 * time.Second
+	// drainTimeout is how long the log may take to be empty, settleTime the tables and rates
+	// from then on to be right, or mutantTime with a bug that keeps them from it;
+	// checkTimeout and verifyTimeout bound the comparison and the recount.
+	drainTimeout  = 3 * time.Minute
+	settleTime    = time.Minute
+	mutantTime    = 5 * time.Second
+	checkTimeout  = 5 * time.Minute
 	verifyTimeout = 2 * time.Minute
 	faultsMin     = 3
 	faultsMax     = 6
@@ -278,13 +280,13 @@ func (w *world) drained(ctx context.Context) error {
 
 // judge compares the tables with the ledger and lets flywheel verify recount them.
 func (w *world) judge(ctx context.Context, book *ledger.Ledger, res *result) error {
-	patience := settleTimeout
+	patience := settleTime
 	if res.Mutant != "" {
-		patience = mutantTimeout // what a bug has lost does not come
+		patience = mutantTime // what a bug has lost does not come
 	}
-	settling, cancel := context.WithTimeout(ctx, patience)
+	checking, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	findings, err := book.Check(settling, w.db)
+	findings, err := book.Check(checking, w.db, patience)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	startTimeout = time.Minute
+	startTimeout = 2 * time.Minute
 	stopTimeout  = 10 * time.Second
 	pollEvery    = 50 * time.Millisecond
 	// laneBytes is the size of a lane of the log.

@@ -43,43 +43,39 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s: %s: %d (%s)", f.Kind, f.Table, f.Rows, f.Detail)
 }
 
-// Check compares the tables with the ledger until nothing contradicts it, or until ctx
-// ends: processors and settlers may still be at work when it begins. It returns what
-// contradicted the ledger at last. Nothing may be sent meanwhile. An error says that
-// the tables could not be read at all.
+// Check compares the tables with the ledger until nothing contradicts it, or for the time
+// of patience and at least once: processors and settlers may still be at work when it
+// begins. It returns what contradicted the ledger at last. Nothing may be sent meanwhile.
+// An error says that the tables could not be read before ctx ended.
 //
 // Every effect of the acknowledged events must be there, and none that neither they nor
 // the unknown ones have: rows are compared column by column with what processor/signal
 // makes of the events, rates with the ledger's own tally and with the rows. It makes
 // tables of its own, whose names begin with "ledger_", in the same database.
-func (l *Ledger) Check(ctx context.Context, db *warehouse.DB) ([]Finding, error) {
+func (l *Ledger) Check(ctx context.Context, db *warehouse.DB, patience time.Duration) ([]Finding, error) {
 	c := &check{ledger: l, db: db}
-	var findings []Finding
-	err := c.prepare(ctx)
+	began := time.Now()
 	for {
-		if err == nil {
-			var found []Finding
-			if found, err = c.compare(ctx); err == nil {
-				findings = found
-				if len(found) == 0 {
-					return nil, nil
-				}
-			}
+		findings, err := c.once(ctx)
+		if err == nil && (len(findings) == 0 || time.Since(began) > patience) {
+			return findings, nil
 		}
 		select {
 		case <-ctx.Done():
-			if len(findings) > 0 {
-				return findings, nil
-			}
 			return nil, errors.Join(err, ctx.Err())
 		case <-time.After(settlePoll):
 		}
-		if !c.prepared {
-			err = c.prepare(ctx)
-		} else {
-			err = nil
+	}
+}
+
+// once makes every comparison, after the preparation if it is the first time.
+func (c *check) once(ctx context.Context) ([]Finding, error) {
+	if !c.prepared {
+		if err := c.prepare(ctx); err != nil {
+			return nil, err
 		}
 	}
+	return c.compare(ctx)
 }
 
 // check is one comparison.

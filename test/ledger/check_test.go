@@ -115,7 +115,7 @@ func TestCheckFindsNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			findings, err := s.Check(t.Context(), store(t, events))
+			findings, err := s.Check(t.Context(), store(t, events), 0)
 			if err != nil || len(findings) > 0 {
 				t.Errorf("findings %v, error %v", findings, err)
 			}
@@ -179,11 +179,7 @@ func TestCheckFindsWhatIsTooMuch(t *testing.T) {
 // finds fails the test unless a check has a finding of the kind in the table.
 func finds(t *testing.T, l *Ledger, db *warehouse.DB, kind Kind, table string) {
 	t.Helper()
-	c := &check{ledger: l, db: db} // without the wait for what may still come
-	if err := c.prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	findings, err := c.compare(t.Context())
+	findings, err := l.Check(t.Context(), db, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
