@@ -140,3 +140,15 @@ func TestEnvironment(t *testing.T) {
 		t.Errorf("error %q", got)
 	}
 }
+
+func TestClusterNeedsAServer(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	app, err := parse([]string{"up", "--data-dir", t.TempDir(), "--clickhouse-cluster=events"}, &out, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := app.run(t.Context()); err == nil || exitCode(err) != 2 || !strings.Contains(err.Error(), "needs --clickhouse-url") {
+		t.Errorf("error %v, want that --clickhouse-url is needed", err)
+	}
+}
