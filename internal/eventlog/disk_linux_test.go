@@ -3,62 +3,20 @@ package eventlog
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/yirifi/flywheel/test/smalldisk"
 )
 
-// smallDisk is a folder that is a disk of its own. A test that may not mount one is
-// skipped.
+// smallDisk is a folder that is a disk of its own.
 func smallDisk(t *testing.T, megabytes int) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", megabytes)); err != nil {
-		t.Skipf("a small disk is needed, and mounting a tmpfs is not permitted here (it is to root): %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	smalldisk.Mount(t, dir, megabytes)
 	return dir
-}
-
-// fillDisk leaves so many bytes free on the disk of dir. What takes the room is gone
-// when free is called.
-func fillDisk(t *testing.T, dir string, left int64) (free func()) {
-	t.Helper()
-	file, err := os.Create(filepath.Join(dir, "other"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = file.Close() }()
-	_, room, err := diskSpace(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.CopyN(file, zeros{}, room-left); err != nil && !errors.Is(err, unix.ENOSPC) {
-		t.Fatal(err)
-	}
-	return func() {
-		if err := os.Remove(file.Name()); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
 }
 
 // lines is what a log has written.
@@ -101,7 +59,7 @@ func TestFullDiskHeals(t *testing.T) {
 	for range 2 {
 		here.waitAcknowledged(3)
 		elsewhere.waitAcknowledged(3)
-		free := fillDisk(t, cfg.Dir, 8<<10) // not nothing, which would be refused before
+		free := smalldisk.Fill(t, cfg.Dir, 8<<10) // not nothing, which would be refused before
 		here.waitRefused("no space left")
 		elsewhere.waitRefused("free space there")
 		if err := log.Health(t.Context()); !errors.Is(err, ErrUnavailable) {
@@ -142,7 +100,7 @@ func TestOpenOnFullDisk(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	free := fillDisk(t, cfg.Dir, 0)
+	free := smalldisk.Fill(t, cfg.Dir, 0)
 	log = open(t, cfg)
 	before.wantAcknowledged(storedRecords(t, log, Outcome))
 	after := newPublishers(t)
@@ -173,12 +131,12 @@ func TestReserve(t *testing.T) {
 		outcome.start(name, log, Outcome, 100)
 		trace.waitAcknowledged(1)
 		outcome.waitAcknowledged(1)
-		free := fillDisk(t, cfg.Dir, 24*megabyte)
+		free := smalldisk.Fill(t, cfg.Dir, 24*megabyte)
 		trace.waitRefused("takes nothing below 32 MiB")
 		outcome.waitAcknowledged(3)
 		free()
 		trace.waitAcknowledged(1)
-		free = fillDisk(t, cfg.Dir, 4*megabyte)
+		free = smalldisk.Fill(t, cfg.Dir, 4*megabyte)
 		outcome.waitRefused("takes nothing below 8.0 MiB")
 		free()
 		trace.waitAcknowledged(1)
