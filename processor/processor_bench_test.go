@@ -1,8 +1,11 @@
 package processor_test
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 	"github.com/yirifi/flywheel/internal/eventlog"
@@ -44,6 +47,48 @@ func benchmarkInsert[R any](b *testing.B, name string, table *warehouse.Table[R]
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(rows)), "ns/row")
+}
+
+// BenchmarkSync compares inserts that the engine syncs to disk, as it does by default,
+// with ones that it does not, in turn so that both meet the same load beside them
+// (docs/adr/006). It reports medians.
+func BenchmarkSync(b *testing.B) {
+	random := rand.New(rand.NewPCG(9, 9))
+	var rows signal.Batch
+	for len(rows.Interactions) < 50_000 {
+		for _, e := range sessions(random, 1000) {
+			if err := rows.Add(e.tenant, e.event); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for _, n := range []int{300, 5_000, 50_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { benchmarkSync(b, rows.Interactions[:n]) })
+	}
+}
+
+func benchmarkSync(b *testing.B, rows []warehouse.Interaction) {
+	synced, unsynced := newPipeline(b).db, newPipeline(b).db
+	err := unsynced.Conn().Exec(b.Context(), "ALTER TABLE interactions MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	table := warehouse.NewInteractions()
+	table.Append(rows)
+	var took [2][]time.Duration
+	for b.Loop() {
+		for i, db := range []*warehouse.DB{synced, unsynced} {
+			began := time.Now()
+			if err := db.Insert(b.Context(), "interactions", table); err != nil {
+				b.Fatal(err)
+			}
+			took[i] = append(took[i], time.Since(began))
+		}
+	}
+	for i, unit := range []string{"synced-ms", "unsynced-ms"} {
+		slices.Sort(took[i])
+		b.ReportMetric(float64(took[i][len(took[i])/2].Microseconds())/1000, unit)
+	}
 }
 
 // BenchmarkProcess measures events from the log to confirmed rows, in records of

@@ -136,7 +136,7 @@ func calls(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	fd := int(f.Fd())
 	part := make([]byte, 2)
 	if _, err := f.ReadAt(part, 2); err != nil || string(part) != "xt" {

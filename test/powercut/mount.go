@@ -57,6 +57,7 @@ func Mount(live, store, at string, model Model) (*FileSystem, error) {
 		return nil, err
 	}
 	root := &fs.LoopbackRoot{Path: live, Dev: st.Dev}
+	//nolint:staticcheck // NodeWrapChilder, which replaces it, is not told which file it is
 	root.NewNode = func(r *fs.LoopbackRoot, _ *fs.Inode, _ string, st *syscall.Stat_t) fs.InodeEmbedder {
 		return &node{LoopbackNode: fs.LoopbackNode{RootData: r}, fs: f, n: d.number(st.Ino)}
 	}
@@ -156,6 +157,7 @@ func (n *node) named(name string, do func() (*fs.Inode, syscall.Errno)) (*fs.Ino
 	return inode, 0
 }
 
+// Lookup finds a child.
 func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	n.fs.names.Lock()
 	defer n.fs.names.Unlock()
@@ -165,22 +167,27 @@ func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs
 	return n.LoopbackNode.Lookup(ctx, name, out)
 }
 
+// Mkdir makes a folder and notes its name.
 func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	return n.named(name, func() (*fs.Inode, syscall.Errno) { return n.LoopbackNode.Mkdir(ctx, name, mode, out) })
 }
 
+// Mknod makes a file and notes its name.
 func (n *node) Mknod(ctx context.Context, name string, mode, rdev uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	return n.named(name, func() (*fs.Inode, syscall.Errno) { return n.LoopbackNode.Mknod(ctx, name, mode, rdev, out) })
 }
 
+// Symlink makes a symbolic link and notes its name.
 func (n *node) Symlink(ctx context.Context, target, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	return n.named(name, func() (*fs.Inode, syscall.Errno) { return n.LoopbackNode.Symlink(ctx, target, name, out) })
 }
 
+// Link notes one more name of a file.
 func (n *node) Link(ctx context.Context, target fs.InodeEmbedder, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	return n.named(name, func() (*fs.Inode, syscall.Errno) { return n.LoopbackNode.Link(ctx, target, name, out) })
 }
 
+// Create makes and opens a file, and notes its name.
 func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
 	var file fs.FileHandle
 	inode, errno := n.named(name, func() (inode *fs.Inode, errno syscall.Errno) {
@@ -216,6 +223,7 @@ func (o openFolder) Fsyncdir(ctx context.Context, flags uint32) syscall.Errno {
 	return o.folder.Fsync(ctx, nil, flags)
 }
 
+// OpendirHandle opens a folder so that it can be synced.
 func (n *node) OpendirHandle(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
 	if errno := n.off(); errno != 0 {
 		return nil, 0, errno
@@ -227,10 +235,12 @@ func (n *node) OpendirHandle(ctx context.Context, flags uint32) (fs.FileHandle, 
 	return openFolder{open.(fs.FileReaddirenter), open.(fs.FileReleasedirer), open.(fs.FileSeekdirer), n}, fuseFlags, 0
 }
 
+// Unlink removes a name of a file and notes that.
 func (n *node) Unlink(ctx context.Context, name string) syscall.Errno {
 	return n.removed(name, func() syscall.Errno { return n.LoopbackNode.Unlink(ctx, name) })
 }
 
+// Rmdir removes a folder and notes that.
 func (n *node) Rmdir(ctx context.Context, name string) syscall.Errno {
 	return n.removed(name, func() syscall.Errno { return n.LoopbackNode.Rmdir(ctx, name) })
 }
@@ -260,6 +270,7 @@ func (n *node) lastName(name string) uint64 {
 	return st.Ino
 }
 
+// Rename notes both names.
 func (n *node) Rename(ctx context.Context, name string, parent fs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
 	to, ok := parent.(*node)
 	if !ok {
@@ -292,6 +303,7 @@ func (n *node) Rename(ctx context.Context, name string, parent fs.InodeEmbedder,
 	return 0
 }
 
+// Open opens a file. To cut it off is a change of its size.
 func (n *node) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
 	if errno := n.off(); errno != 0 {
 		return nil, 0, errno
@@ -322,6 +334,7 @@ func (n *node) Write(ctx context.Context, file fs.FileHandle, data []byte, off i
 	return written, errno
 }
 
+// Fsync puts the file's contents, or the folder's names, on the medium.
 func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	if errno := n.off(); errno != 0 {
 		return errno
@@ -329,6 +342,7 @@ func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	return fs.ToErrno(n.fs.disk.sync(n.n))
 }
 
+// Setattr notes a change of size.
 func (n *node) Setattr(ctx context.Context, file fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	if errno := n.off(); errno != 0 {
 		return errno

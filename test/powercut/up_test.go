@@ -75,7 +75,7 @@ func scenario(t *testing.T, program string, model Model, cuts int, patience time
 	if list := u.Command(t, "model", "list"); !strings.Contains(list, registered) {
 		t.Errorf("the model that was registered is gone: %s", list)
 	}
-	u.Command(t, "verify")
+	u.Command(t, "verify", "--wait", "2m") // rates of users take their time on a busy machine
 	return findings
 }
 

@@ -168,7 +168,7 @@ func (w *world) recovers(t *testing.T) {
 		t.Error(f)
 	}
 	t.Logf("%+v", w.book.Summary())
-	w.Command(t, "verify")
+	w.Command(t, "verify", "--wait", "2m") // rates of users take their time on a busy machine
 }
 
 // acknowledged returns how many events are in the log for certain.

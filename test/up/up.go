@@ -94,8 +94,11 @@ func Start(t *testing.T, program, dir string, settings ...string) *Up {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer out.Close()
-	u.cmd = exec.Command(program, append([]string{"up", "--data-dir", dir, "--listen", "127.0.0.1:0", "--feedback-listen", "127.0.0.1:0", "--debug-listen", "127.0.0.1:0"}, settings...)...)
+	defer func() { _ = out.Close() }()
+	settings = append([]string{
+		"up", "--data-dir", dir, "--listen", "127.0.0.1:0", "--feedback-listen", "127.0.0.1:0", "--debug-listen", "127.0.0.1:0",
+	}, settings...)
+	u.cmd = exec.Command(program, settings...) //nolint:noctx // killed with its engine, see Kill
 	u.cmd.Stdout, u.cmd.Stderr = out, out
 	if err := u.cmd.Start(); err != nil {
 		t.Fatal(err)
