@@ -25,6 +25,7 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 )
 
 // Model says what a power cut leaves. The zero Model is the harshest.
@@ -40,6 +41,7 @@ type Model struct {
 type FileSystem struct {
 	disk   *disk
 	server *fuse.Server
+	at     string
 	dead   atomic.Bool
 	names  sync.Mutex // orders changes of folders
 }
@@ -51,7 +53,7 @@ func Mount(live, store, at string, model Model) (*FileSystem, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &FileSystem{disk: d}
+	f := &FileSystem{disk: d, at: at}
 	var st syscall.Stat_t
 	if err := syscall.Stat(live, &st); err != nil {
 		return nil, err
@@ -83,11 +85,21 @@ func (f *FileSystem) Cut(after string) error {
 	if f.disk.model.Torn {
 		err = f.disk.tear(rand.New(rand.NewPCG(f.disk.model.Seed, 0)))
 	}
-	err = errors.Join(err, f.disk.restore(after), f.server.Unmount())
+	err = errors.Join(err, f.disk.restore(after), f.unmount())
 	if err != nil {
 		return fmt.Errorf("cut the power: %w", err)
 	}
 	return nil
+}
+
+// unmount takes the file system away, also from a process that has it open: one that is
+// just being started has what this process has.
+func (f *FileSystem) unmount() error {
+	err := f.server.Unmount()
+	if err != nil {
+		err = unix.Unmount(f.at, unix.MNT_DETACH)
+	}
+	return err
 }
 
 // node is a live file that notes what is done to it.
