@@ -142,6 +142,7 @@ func TestCandidateAgainstBaseline(t *testing.T) {
 	defer u.stop(t)
 	succeed(t, "replay", "--data-dir", u.dir, "--source", code(t, 30), "--part", "2/2", "--interactions", "300", "--users", "5",
 		"--candidate", "ngram-6@2", "--candidate-data", learnable(t), "--tally", filepath.Join(t.TempDir(), "tally.json"), "--check")
+	succeed(t, "verify", "--data-dir", u.dir, "--wait", "2m") // the rates of users come last
 	compare := []string{"compare", "--data-dir", u.dir, "--experiment", "replay-candidate", "--baseline", "ngram-6@1"}
 	out := succeed(t, append(compare, "--candidate", "ngram-6@2")...)
 	for _, want := range []string{"3 users of ngram-6@1, 2 of ngram-6@2", "acceptance_rate", "retained_ratio_30s", "no difference shown", " pp to "} {
