@@ -108,7 +108,7 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Engine, error) {
 
 // newEngine chooses ports and password and writes the settings for the children.
 func newEngine(dir, library string, cfg Config, lock *flock.Flock, log *slog.Logger) (*Engine, error) {
-	ports, err := freePorts(2)
+	ports, err := FreePorts(2)
 	if err != nil {
 		return nil, err
 	}
@@ -233,8 +233,9 @@ func (e *Engine) restart(pause bool) (*child, error) {
 	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(0))
 }
 
-// freePorts picks loopback ports that nothing listens on now.
-func freePorts(n int) ([]int, error) {
+// FreePorts picks loopback ports that nothing listens on now. Another process may take
+// them before they are used.
+func FreePorts(n int) ([]int, error) {
 	var ports []int
 	for range n {
 		lis, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // local and immediate

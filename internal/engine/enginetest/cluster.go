@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -58,7 +57,7 @@ func (c *cluster) start() {
 		return
 	}
 	var ports []int
-	if ports, c.err = freePorts(shards); c.err != nil {
+	if ports, c.err = engine.FreePorts(shards); c.err != nil {
 		return
 	}
 	password := "p" + rand.Text()
@@ -84,17 +83,4 @@ func (c *cluster) stop() error {
 		errs = append(errs, eng.Stop(ctx))
 	}
 	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
-}
-
-// freePorts picks loopback ports that nothing listens on now.
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		lis, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // local and immediate
-		if err != nil {
-			return nil, fmt.Errorf("pick a free port: %w", err)
-		}
-		defer func() { _ = lis.Close() }()
-		ports = append(ports, lis.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
