@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
+	"github.com/yirifi/flywheel/test/ledger"
 )
 
 // The standard mix, per interaction: requested, generated with a prompt of 1 KB
@@ -80,21 +81,7 @@ func (m *mix) text(n int) string {
 	return strings.ToValidUTF8(m.corpus[at:at+n], "?")
 }
 
-// id is a UUIDv7 of the given time.
-func (m *mix) id(at time.Time) uuid.UUID {
-	var id uuid.UUID
-	ms := uint64(at.UnixMilli())
-	for i := range 6 {
-		id[i] = byte(ms >> (40 - 8*i))
-	}
-	high, low := m.random.Uint64(), m.random.Uint64()
-	for i := range 8 {
-		id[8+i] = byte(low >> (8 * i))
-	}
-	id[6], id[7] = 0x70|byte(high&0x0f), byte(high>>8)
-	id[8] = 0x80 | id[8]&0x3f
-	return id
-}
+func (m *mix) id(at time.Time) uuid.UUID { return ledger.NewID(m.random, at) }
 
 // interaction appends the events of one interaction to a batch, each as field 2
 // of a CollectStreamRequest.

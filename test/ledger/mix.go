@@ -35,14 +35,15 @@ type mix struct {
 
 func newMix(seed, client uint64) *mix { return &mix{random: rand.New(rand.NewPCG(seed, client))} }
 
-// id is a UUIDv7 of the given time.
-func (m *mix) id(at time.Time) uuid.UUID {
-	var id uuid.UUID
+func (m *mix) id(at time.Time) uuid.UUID { return NewID(m.random, at) }
+
+// NewID is a UUIDv7 of the given time; the rest of it is drawn from random.
+func NewID(random *rand.Rand, at time.Time) (id uuid.UUID) {
 	ms := uint64(at.UnixMilli())
 	for i := range 6 {
 		id[i] = byte(ms >> (40 - 8*i))
 	}
-	high, low := m.random.Uint64(), m.random.Uint64()
+	high, low := random.Uint64(), random.Uint64()
 	for i := range 8 {
 		id[8+i] = byte(low >> (8 * i))
 	}
