@@ -52,9 +52,11 @@ check-client: build engine ## Call the services with a generic gRPC client
 .PHONY: lint
 lint: ## Check the code and the contract
 	$(LINT) run ./...
+	cd bench && go tool -modfile=../tools/lint/go.mod golangci-lint run ./...
 	$(BUF) lint
 	$(BUF) format --diff --exit-code
 	go fix -diff ./...
+	cd bench && go fix -diff ./...
 	if git rev-parse --quiet --verify $(AGAINST):proto >/dev/null; then $(BUF) breaking --against '.git#ref=$(AGAINST)'; fi
 
 .PHONY: check-alerts
@@ -66,13 +68,17 @@ check-alerts: ## Check the alerts for Prometheus, and what makes them fire
 generate: ## Generate the Go code of the contract
 	$(BUF) generate
 
+.PHONY: bin/bench
+bin/bench:
+	cd bench && go build -o ../bin/bench .
+
 .PHONY: bench
-bench: build engine ## Measure events/s end to end, CPU and memory by role, how old rates are, a query of 90 days
-	go run ./bench
+bench: build bin/bench engine ## Measure events/s end to end, CPU and memory by role, how old rates are, a query of 90 days
+	bin/bench
 
 .PHONY: soak
-soak: build engine ## Keep half of the bench's load up for an hour; watch the memory of every role and the lag
-	go run ./bench -layout soak
+soak: build bin/bench engine ## Keep half of the bench's load up for an hour; watch the memory of every role and the lag
+	bin/bench -layout soak
 
 # Where `make faults` keeps what it has done.
 FAULT_RESULTS ?= faults.jsonl

@@ -47,6 +47,8 @@ type options struct {
 	soak         time.Duration
 	// rate bounds the events per second of the load. Zero: as fast as acknowledged.
 	rate float64
+	// engineMemory is the memory limit of ClickHouse in bytes. Zero: its own choice.
+	engineMemory uint64
 }
 
 func run(ctx context.Context, args []string) error {
@@ -70,6 +72,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.exported, "exported", 10_000_000, "signals that are exported to Parquet")
 	flags.DurationVar(&o.soak, "soak", time.Hour, "how long the layout soak keeps its load up")
 	flags.Float64Var(&o.rate, "rate", 0, "events per second of the load; 0 is as fast as they are acknowledged, for soak 118,000")
+	flags.Uint64Var(&o.engineMemory, "engine-memory", 0, "most bytes of memory that ClickHouse uses; 0 is its own choice, for soak 1.5 GiB")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -129,7 +132,7 @@ func runOnce(ctx context.Context, layout string, o options) (r report, err error
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	system, err := startSystem(ctx, layout, o.binary, dir, log)
+	system, err := startSystem(ctx, layout, o, dir, log)
 	if err != nil {
 		return report{}, err
 	}

@@ -22,6 +22,8 @@ import (
 const (
 	// soakRate is half of what docs/performance.md has end to end, in events per second.
 	soakRate = 118_000
+	// soakEngineMemory is the limit that an operator would give ClickHouse on a small machine.
+	soakEngineMemory = 3 << 29
 	// soakWindows is how many parts of the time are shown.
 	soakWindows = 12
 	soakSample  = time.Second
@@ -56,6 +58,9 @@ func measureSoak(ctx context.Context, o options) (err error) {
 	if o.rate == 0 {
 		o.rate = soakRate
 	}
+	if o.engineMemory == 0 {
+		o.engineMemory = soakEngineMemory
+	}
 	o.interactions = int(o.rate*o.soak.Seconds()) / eventsPer
 	dir, err := os.MkdirTemp("", "flywheel-soak-")
 	if err != nil {
@@ -63,7 +68,7 @@ func measureSoak(ctx context.Context, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	system, err := startSystem(ctx, "split", o.binary, dir, logger)
+	system, err := startSystem(ctx, "split", o, dir, logger)
 	if err != nil {
 		return err
 	}

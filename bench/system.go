@@ -47,16 +47,16 @@ type system struct {
 	parquet string
 }
 
-func startSystem(ctx context.Context, layout, binary, dir string, log *slog.Logger) (*system, error) {
+func startSystem(ctx context.Context, layout string, o options, dir string, log *slog.Logger) (*system, error) {
 	s := &system{}
-	eng, err := engine.Start(ctx, engine.Config{DataDir: filepath.Join(dir, "clickhouse")}, log)
+	eng, err := engine.Start(ctx, engine.Config{DataDir: filepath.Join(dir, "clickhouse"), MemoryLimit: o.engineMemory}, log)
 	if err != nil {
 		return nil, err
 	}
 	s.engine = eng
 	s.processes = append(s.processes, process{name: "ClickHouse engine", pid: eng.PID()})
 	if s.db, err = warehouse.Open(ctx, eng.DSN("flywheel"), log); err == nil {
-		err = s.startRoles(ctx, layout, binary, dir)
+		err = s.startRoles(ctx, layout, o.binary, dir)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.stop())
