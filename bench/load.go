@@ -65,7 +65,12 @@ func loadMain(ctx context.Context, args []string) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	total := loadResult{Seconds: time.Since(start).Seconds()}
+	return json.NewEncoder(os.Stdout).Encode(total(results, time.Since(start)))
+}
+
+// total is what clients did together in some time.
+func total(results []clientResult, took time.Duration) loadResult {
+	total := loadResult{Seconds: took.Seconds()}
 	var latencies []time.Duration
 	for _, r := range results {
 		total.Events += r.events
@@ -73,9 +78,9 @@ func loadMain(ctx context.Context, args []string) error {
 		latencies = append(latencies, r.latencies...)
 	}
 	slices.Sort(latencies)
-	total.AckP50Ms = float64(latencies[len(latencies)/2].Microseconds()) / 1e3
-	total.AckP99Ms = float64(latencies[len(latencies)*99/100].Microseconds()) / 1e3
-	return json.NewEncoder(os.Stdout).Encode(total)
+	total.AckP50Ms = milliseconds(latencies[len(latencies)/2])
+	total.AckP99Ms = milliseconds(latencies[len(latencies)*99/100])
+	return total
 }
 
 // window is how many batches of a client may wait for their acknowledgement.
@@ -89,15 +94,14 @@ type clientResult struct {
 // sendAll sends a client's interactions over one stream and waits until each
 // batch is acknowledged in full.
 func sendAll(ctx context.Context, target string, m *mix, interactions, perBatch int, pace time.Duration) (clientResult, error) {
-	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(bytesCodec{})))
+	conn, err := dialCollector(target)
 	if err != nil {
-		return clientResult{}, fmt.Errorf("connect to collector: %w", err)
+		return clientResult{}, err
 	}
 	defer func() { _ = conn.Close() }()
-	stream, err := conn.NewStream(ctx, &flywheelv1.CollectorService_ServiceDesc.Streams[0], flywheelv1.CollectorService_CollectStream_FullMethodName)
+	stream, err := openStream(ctx, conn)
 	if err != nil {
-		return clientResult{}, fmt.Errorf("open stream: %w", err)
+		return clientResult{}, err
 	}
 	sent := make(chan sentBatch, window)
 	var result clientResult
@@ -118,6 +122,24 @@ func sendAll(ctx context.Context, target string, m *mix, interactions, perBatch 
 		return clientResult{}, err
 	}
 	return result, nil
+}
+
+// dialCollector makes a connection whose messages are ready-made bytes.
+func dialCollector(target string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
+	conn, err := grpc.NewClient(target, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(bytesCodec{})))...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to collector: %w", err)
+	}
+	return conn, nil
+}
+
+func openStream(ctx context.Context, conn *grpc.ClientConn) (grpc.ClientStream, error) {
+	stream, err := conn.NewStream(ctx, &flywheelv1.CollectorService_ServiceDesc.Streams[0], flywheelv1.CollectorService_CollectStream_FullMethodName)
+	if err != nil {
+		return nil, fmt.Errorf("open stream: %w", err)
+	}
+	return stream, nil
 }
 
 type sentBatch struct {

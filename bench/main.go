@@ -5,8 +5,11 @@
 // It runs the real binary twice: "up", everything Go in one process, and "split",
 // one process per role over TCP. The load generator and ClickHouse are processes
 // of their own and share the machine. Beside the load it measures how old rates are.
-// "history" measures a query of rates with 90 days of interactions behind it. "soak"
-// keeps a steady load up for long and watches memory and lag; it is not part of "all".
+// "history" measures a query of rates with 90 days of interactions behind it. Not part of
+// "all" are "growth", loads of few and many clients with small and large batches; "idle",
+// streams on which nothing happens; "sessions", a day of a million sessions; "query",
+// queries beside a full load; and "soak", which keeps a steady load up for long and
+// watches memory and lag.
 package main
 
 import (
@@ -58,12 +61,14 @@ func run(ctx context.Context, args []string) error {
 			return engine.Main(args[1:])
 		case "load":
 			return loadMain(ctx, args[1:])
+		case "events":
+			return eventsMain(ctx, args[1:])
 		}
 	}
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.binary, "binary", "bin/flywheel", "the flywheel to measure")
-	flags.StringVar(&o.layout, "layout", "all", "up, split, history, export, all of them, or soak")
+	flags.StringVar(&o.layout, "layout", "all", "up, split, history, export, all of them; or growth, idle, sessions, query, soak")
 	flags.IntVar(&o.interactions, "interactions", 200_000, fmt.Sprintf("interactions per run, %d events each", eventsPer))
 	flags.IntVar(&o.clients, "clients", 4, "concurrent clients")
 	flags.IntVar(&o.batch, "batch", 32, fmt.Sprintf("interactions per batch, %d events each", eventsPer))
@@ -76,8 +81,17 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if o.layout == "soak" {
+	switch o.layout {
+	case "soak":
 		return measureSoak(ctx, o)
+	case "growth":
+		return measureGrowth(ctx, o)
+	case "idle":
+		return measureIdle(ctx, o)
+	case "sessions":
+		return measureSessions(ctx, o)
+	case "query":
+		return measureQuery(ctx, o)
 	}
 	for _, layout := range []string{"up", "split"} {
 		if o.layout != "all" && o.layout != layout {

@@ -24,7 +24,7 @@ const (
 	completionBytes = 200
 	editsPer        = 10
 	eventsPer       = 6 + editsPer
-	// interactionsPerSession is how many interactions share a session.
+	// interactionsPerSession is how many interactions share a session, unless told otherwise.
 	interactionsPerSession = 100
 	corpusBytes            = 16 << 20
 )
@@ -36,15 +36,18 @@ type mix struct {
 	session  uuid.UUID
 	sequence uint64
 	made     int
-	dims     *flywheelv1.Dimensions
-	event    flywheelv1.Event
-	content  flywheelv1.Content
+	// perSession is how many interactions share a session.
+	perSession int
+	dims       *flywheelv1.Dimensions
+	event      flywheelv1.Event
+	content    flywheelv1.Content
 }
 
 func newMix(corpus string, client uint64) *mix {
 	return &mix{
-		corpus: corpus,
-		random: rand.New(rand.NewPCG(1, client)),
+		corpus:     corpus,
+		random:     rand.New(rand.NewPCG(1, client)),
+		perSession: interactionsPerSession,
 		dims: &flywheelv1.Dimensions{
 			Surface: flywheelv1.Surface_SURFACE_INLINE_COMPLETION, Model: "bench-7b@1", Variant: "control",
 			Experiment: "bench", Language: "go", Client: "bench", ClientVersion: "1.0.0",
@@ -87,7 +90,7 @@ func (m *mix) id(at time.Time) uuid.UUID { return ledger.NewID(m.random, at) }
 // of a CollectStreamRequest.
 func (m *mix) interaction(batch []byte) []byte {
 	now := time.Now()
-	if m.made%interactionsPerSession == 0 {
+	if m.made%m.perSession == 0 {
 		m.session, m.sequence = m.id(now), 0
 	}
 	m.made++

@@ -17,6 +17,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/yirifi/flywheel/internal/eventlog"
+	"github.com/yirifi/flywheel/internal/rpc"
 )
 
 const (
@@ -89,7 +90,7 @@ func measureSoak(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	settled, err := system.waitSettled(ctx, o.interactions, s.began)
+	settled, err := system.waitSettled(ctx, rpc.DefaultTenant, o.interactions, s.began)
 	if err != nil {
 		return err
 	}

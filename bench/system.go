@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/yirifi/flywheel/internal/engine"
+	"github.com/yirifi/flywheel/internal/rpc"
 	"github.com/yirifi/flywheel/internal/warehouse"
 )
 
@@ -145,7 +146,7 @@ func (s *system) measureLoad(ctx context.Context, o options) (report, error) {
 	if err := json.NewDecoder(bufio.NewReader(&out)).Decode(&r.load); err != nil {
 		return report{}, fmt.Errorf("read result of load generator: %w", err)
 	}
-	if err := s.waitVisible(ctx, o.interactions); err != nil {
+	if err := s.waitVisible(ctx, rpc.DefaultTenant, o.interactions); err != nil {
 		return report{}, err
 	}
 	r.visible = time.Since(start)
@@ -160,7 +161,7 @@ func (s *system) measureLoad(ctx context.Context, o options) (report, error) {
 	after = append(after, usage{name: "load generator", cpu: (generator.UserTime() + generator.SystemTime()).Seconds(),
 		memory: generator.SysUsage().(*syscall.Rusage).Maxrss * 1024})
 	r.usage = after
-	if r.settled, err = s.waitSettled(ctx, o.interactions, start); err != nil {
+	if r.settled, err = s.waitSettled(ctx, rpc.DefaultTenant, o.interactions, start); err != nil {
 		return report{}, err
 	}
 	r.freshness, err = stopProbing()
@@ -192,35 +193,35 @@ func (s *system) usage() ([]usage, error) {
 	return all, nil
 }
 
-// waitVisible waits until every edit and every event of every interaction can be
-// read, and fails when there is more than was sent.
-func (s *system) waitVisible(ctx context.Context, interactions int) error {
+// waitVisible waits until every edit and every event of every interaction of a tenant can
+// be read, and fails when there is more than was sent.
+func (s *system) waitVisible(ctx context.Context, tenant string, interactions int) error {
 	edits := uint64(interactions * editsPer)
-	if err := s.waitCount(ctx, `SELECT count() FROM edits WHERE tenant = 'default'`, edits); err != nil {
+	if err := s.waitCount(ctx, `SELECT count() FROM edits WHERE tenant = $1`, edits, tenant); err != nil {
 		return err
 	}
-	if err := s.waitCount(ctx, `SELECT count() FROM (SELECT 1 FROM interactions WHERE tenant = 'default' GROUP BY tenant, started_at, interaction_id
-		HAVING max(generated_at) > 0 AND max(shown_at) > 0 AND max(visible_us) > 0 AND max(outcome_rank) > 0 AND max(retained_chars_0) > 0)`, uint64(interactions)); err != nil {
+	if err := s.waitCount(ctx, `SELECT count() FROM (SELECT 1 FROM interactions WHERE tenant = $1 GROUP BY tenant, started_at, interaction_id
+		HAVING max(generated_at) > 0 AND max(shown_at) > 0 AND max(visible_us) > 0 AND max(outcome_rank) > 0 AND max(retained_chars_0) > 0)`, uint64(interactions), tenant); err != nil {
 		return err
 	}
-	return s.waitCount(ctx, `SELECT uniqExact(opportunity_id) FROM opportunities`, uint64(interactions))
+	return s.waitCount(ctx, `SELECT uniqExact(opportunity_id) FROM opportunities WHERE tenant = $1`, uint64(interactions), tenant)
 }
 
-// waitSettled waits until the rates count every interaction; it returns the time
-// since start.
-func (s *system) waitSettled(ctx context.Context, interactions int, start time.Time) (time.Duration, error) {
-	err := s.waitCount(ctx, `SELECT sum(shown + auto_accepted) FROM rates FINAL WHERE tenant = 'default'`, uint64(interactions))
+// waitSettled waits until the rates count every interaction of a tenant; it returns the
+// time since start.
+func (s *system) waitSettled(ctx context.Context, tenant string, interactions int, start time.Time) (time.Duration, error) {
+	err := s.waitCount(ctx, `SELECT sum(shown + auto_accepted) FROM rates FINAL WHERE tenant = $1`, uint64(interactions), tenant)
 	return time.Since(start), err
 }
 
-func (s *system) waitCount(ctx context.Context, query string, want uint64) error {
+func (s *system) waitCount(ctx context.Context, query string, want uint64, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, visibleTimeout)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		var got uint64
-		if err := s.db.Conn().QueryRow(ctx, query).Scan(&got); err != nil {
+		if err := s.db.Conn().QueryRow(ctx, query, args...).Scan(&got); err != nil {
 			return fmt.Errorf("count: %w", err)
 		}
 		if got == want {
