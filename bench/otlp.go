@@ -77,7 +77,7 @@ func otlpRecord(b []byte, e *flywheelv1.Event, interaction bool) ([]byte, mark, 
 	record = appendAttribute(record, 6, "sequence", numberValue(e.GetSequence()))
 	if c := e.GetContent(); c != nil {
 		record, _ = appendFramed(record, 5, textValue(c.GetText()))
-		record = appendAttribute(record, 6, "consent", textValue(c.GetConsent().String()))
+		record = appendAttribute(record, 6, "consent", enumValue(c.GetConsent().Descriptor(), c.GetConsent().Number()))
 		if c.GetPrompt() != "" {
 			record = appendAttribute(record, 6, "prompt", textValue(c.GetPrompt()))
 		}
@@ -104,7 +104,7 @@ func appendAttributes(record []byte, m protoreflect.Message) (all []byte, err er
 		case protoreflect.StringKind:
 			record = appendAttribute(record, 6, name, textValue(v.String()))
 		case protoreflect.EnumKind:
-			record = appendAttribute(record, 6, name, textValue(string(field.Enum().Values().ByNumber(v.Enum()).Name())))
+			record = appendAttribute(record, 6, name, enumValue(field.Enum(), v.Enum()))
 		case protoreflect.Uint32Kind, protoreflect.Uint64Kind:
 			record = appendAttribute(record, 6, name, numberValue(v.Uint()))
 		case protoreflect.Int32Kind, protoreflect.Int64Kind:
@@ -129,6 +129,12 @@ func appendAttribute(b []byte, number protowire.Number, key string, value []byte
 
 func textValue(text string) []byte {
 	return protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), text)
+}
+
+// enumValue is the name of a value without that of its enum, in lower case.
+func enumValue(enum protoreflect.EnumDescriptor, n protoreflect.EnumNumber) []byte {
+	prefix := strings.TrimSuffix(string(enum.Values().ByNumber(0).Name()), "UNSPECIFIED")
+	return textValue(strings.ToLower(strings.TrimPrefix(string(enum.Values().ByNumber(n).Name()), prefix)))
 }
 
 func numberValue(n uint64) []byte {
