@@ -35,7 +35,7 @@ func title(name string) string {
 // the floors.
 func (r *Result) printRates(w io.Writer) {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(out, "\tevents/s\t(runs)\tacknowledged/s\tCPU s / million")
+	fmt.Fprintf(out, "\tevents/s\t(runs)\tacknowledged/s\tCPU s / million")
 	others := []string{peerName}
 	for _, c := range contestants() {
 		if c.floor {
@@ -57,6 +57,24 @@ func (r *Result) printRates(w io.Writer) {
 		fmt.Fprintln(out, "\t")
 	}
 	_ = out.Flush()
+	if cpu := r.floorCPU(); cpu > 0 {
+		fmt.Fprintf(w, "The floors take %.2f CPU s per million events together: %s events/s on %d cores, if they were all there is.\n", cpu, whole(float64(r.Cores)/cpu*1e6), r.Cores)
+	}
+}
+
+// floorCPU is the CPU seconds per million events of all floors, 0 when some were not measured.
+func (r *Result) floorCPU() (sum float64) {
+	for _, c := range contestants() {
+		if !c.floor {
+			continue
+		}
+		m := r.System(c.name)
+		if m == nil {
+			return 0
+		}
+		sum += m.CPU()
+	}
+	return sum
 }
 
 // printLatencies prints how long clients wait and how old data is, at full and at half load.

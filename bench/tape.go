@@ -62,10 +62,12 @@ func newTape(f format, perSession int) (*tape, error) {
 	for sessions := (tapeInteractions + perSession - 1) / perSession; m.made < sessions*perSession && err == nil; {
 		begins := true
 		m.interaction(func(e *flywheelv1.Event, session, interaction bool) {
-			begin, mark, wrong := len(t.wire), mark{}, error(nil)
-			if t.wire, mark, wrong = f.event(t.wire, e, interaction); wrong != nil {
+			begin := len(t.wire)
+			wire, mark, wrong := f.event(t.wire, e, interaction)
+			if wrong != nil {
 				err = fmt.Errorf("encode event: %w", wrong)
 			}
+			t.wire = wire
 			mark.start, mark.beginsSession, mark.beginsInteraction = begin, session, begins
 			if _, edit := e.GetPayload().(*flywheelv1.Event_Edit); edit {
 				mark.lane = eventlog.Trace
