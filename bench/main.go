@@ -8,8 +8,8 @@
 // "history" measures a query of rates with 90 days of interactions behind it. Not part of
 // "all" are "growth", loads of few and many clients with small and large batches; "idle",
 // streams on which nothing happens; "sessions", a day of a million sessions; "query",
-// queries beside a full load; and "soak", which keeps a steady load up for long and
-// watches memory and lag.
+// queries beside a full load; "guard", which compares ratios with those of a version that
+// was good; and "soak", which keeps a steady load up for long and watches memory and lag.
 package main
 
 import (
@@ -50,6 +50,9 @@ type options struct {
 	soak         time.Duration
 	// rate bounds the events per second of the load. Zero: as fast as acknowledged.
 	rate float64
+	// baseline is the file of the guard's baseline; update writes it.
+	baseline string
+	update   bool
 	// engineMemory is the memory limit of ClickHouse in bytes. Zero: its own choice.
 	engineMemory uint64
 }
@@ -68,7 +71,7 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.binary, "binary", "bin/flywheel", "the flywheel to measure")
-	flags.StringVar(&o.layout, "layout", "all", "up, split, history, export, all of them; or growth, idle, sessions, query, soak")
+	flags.StringVar(&o.layout, "layout", "all", "up, split, history, export, all of them; or growth, idle, sessions, query, guard, soak")
 	flags.IntVar(&o.interactions, "interactions", 200_000, fmt.Sprintf("interactions per run, %d events each", eventsPer))
 	flags.IntVar(&o.clients, "clients", 4, "concurrent clients")
 	flags.IntVar(&o.batch, "batch", 32, fmt.Sprintf("interactions per batch, %d events each", eventsPer))
@@ -78,6 +81,8 @@ func run(ctx context.Context, args []string) error {
 	flags.DurationVar(&o.soak, "soak", time.Hour, "how long the layout soak keeps its load up")
 	flags.Float64Var(&o.rate, "rate", 0, "events per second of the load; 0 is as fast as they are acknowledged, for soak 118,000")
 	flags.Uint64Var(&o.engineMemory, "engine-memory", 0, "most bytes of memory that ClickHouse uses; 0 is its own choice, for soak 1.5 GiB")
+	flags.StringVar(&o.baseline, "baseline", "bench/baseline.json", "what the layout guard compares with")
+	flags.BoolVar(&o.update, "update", false, "make what the layout guard measures the baseline")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -92,6 +97,8 @@ func run(ctx context.Context, args []string) error {
 		return measureSessions(ctx, o)
 	case "query":
 		return measureQuery(ctx, o)
+	case "guard":
+		return guard(ctx, o)
 	}
 	for _, layout := range []string{"up", "split"} {
 		if o.layout != "all" && o.layout != layout {

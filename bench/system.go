@@ -33,6 +33,8 @@ type process struct {
 	name string
 	pid  int
 	cmd  *exec.Cmd // nil for the engine, which its supervisor stops
+	// debug is the address of its metrics, "" if it has none.
+	debug string
 }
 
 // system is a running Flywheel.
@@ -75,7 +77,7 @@ func (s *system) startRoles(ctx context.Context, layout, binary, dir string) err
 	store := "--clickhouse-url=" + s.engine.DSN("flywheel")
 	listen, query := "--listen="+ports[0], "--feedback-listen="+ports[1]
 	if layout == "up" {
-		err = s.start(ctx, "flywheel up", binary, "up", "--data-dir="+filepath.Join(dir, "up"), listen, query, store, "--debug-listen=127.0.0.1:0")
+		err = s.start(ctx, "flywheel up", binary, "up", "--data-dir="+filepath.Join(dir, "up"), listen, query, store)
 		return errors.Join(err, waitFor(ctx, ports[0]), waitFor(ctx, ports[1]))
 	}
 	s.nats = "nats://" + ports[2]
@@ -93,13 +95,17 @@ func (s *system) startRoles(ctx context.Context, layout, binary, dir string) err
 }
 
 func (s *system) start(ctx context.Context, name, binary string, args ...string) error {
-	cmd := exec.CommandContext(ctx, binary, append(args, "--log-level=warn")...)
+	debug, err := freeAddresses(ctx, 1)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, binary, append(args, "--debug-listen="+debug[0], "--log-level=warn")...)
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
-	s.processes = append(s.processes, process{name: name, pid: cmd.Process.Pid, cmd: cmd})
+	s.processes = append(s.processes, process{name: name, pid: cmd.Process.Pid, cmd: cmd, debug: debug[0]})
 	return nil
 }
 
