@@ -1,17 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"runtime"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 )
@@ -68,74 +63,6 @@ func measureGrowth(ctx context.Context, o options) error {
 		printGrowth(os.Stdout, rows)
 		return nil
 	})
-}
-
-// withSystem starts everything in a folder of its own, for as long as f takes.
-func withSystem(ctx context.Context, layout string, o options, f func(*system) error) (err error) {
-	dir, err := os.MkdirTemp("", "flywheel-bench-")
-	if err != nil {
-		return fmt.Errorf("make data folder: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s, err := startSystem(ctx, layout, o, dir, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	return f(s)
-}
-
-// measureEvents sends a load and waits until all of it is visible.
-func (s *system) measureEvents(ctx context.Context, l eventLoad) (report, error) {
-	before, err := s.usage()
-	if err != nil {
-		return report{}, err
-	}
-	start := time.Now()
-	load, generator, err := l.run(ctx, s.collector)
-	if err != nil {
-		return report{}, err
-	}
-	r := report{load: load, acknowledged: time.Since(start)}
-	if err := s.waitVisible(ctx, l.tenant, load.Events/eventsPer); err != nil {
-		return report{}, err
-	}
-	r.visible = time.Since(start)
-	if r.usage, err = s.usage(); err != nil {
-		return report{}, err
-	}
-	for i := range r.usage {
-		r.usage[i].cpu -= before[i].cpu
-	}
-	r.usage = append(r.usage, usageOf("load generator", generator))
-	// What is left to do is not to be counted with the next load.
-	r.settled, err = s.waitSettled(ctx, l.tenant, load.Events/eventsPer, start)
-	return r, err
-}
-
-// run sends a load and returns when it is acknowledged.
-func (l eventLoad) run(ctx context.Context, target string) (result loadResult, generator *os.ProcessState, err error) {
-	var out bytes.Buffer
-	cmd, err := l.command(ctx, target, &out)
-	if err != nil {
-		return loadResult{}, nil, err
-	}
-	if err := cmd.Run(); err != nil {
-		return loadResult{}, nil, fmt.Errorf("load generator: %w", err)
-	}
-	if err := json.NewDecoder(&out).Decode(&result); err != nil {
-		return loadResult{}, nil, fmt.Errorf("read result of load generator: %w", err)
-	}
-	return result, cmd.ProcessState, nil
-}
-
-// usageOf is what a process used that has ended.
-func usageOf(name string, ended *os.ProcessState) usage {
-	return usage{
-		name: name, cpu: (ended.UserTime() + ended.SystemTime()).Seconds(),
-		memory: ended.SysUsage().(*syscall.Rusage).Maxrss * 1024,
-	}
 }
 
 func printGrowth(w io.Writer, rows []growthRow) {

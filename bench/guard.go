@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"net/http"
 	"os"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -26,12 +26,14 @@ const (
 	guardHistory = 50_000
 	// guardQueries is how many queries of each kind are sent.
 	guardQueries = 300
-	// guardInteractions is the load of which CPU time and allocations are counted.
+	// guardInteractions is the load of each layout and floor.
 	guardInteractions = 100_000
-	// referenceInteractions is how many interactions the reference walks over, referenceTurns
-	// how often: about a second.
-	referenceInteractions = 2_000
-	referenceTurns        = 300
+	// leastCPU and leastAllocations are CPU seconds per million events, and objects per event,
+	// that a process must take to be compared.
+	leastCPU, leastAllocations = 0.05, 0.001
+	// referenceTurns is how often the reference walks over the load generator's events: about
+	// a second.
+	referenceTurns = 150
 )
 
 // guard measures the figures of the guard, and compares them with the baseline or, if
@@ -47,8 +49,8 @@ func guard(ctx context.Context, o options) error {
 	figures := map[string]Figure{}
 	for n := range o.runs {
 		fmt.Fprintf(os.Stderr, "guard: run %d of %d\n", n+1, o.runs)
-		run, err := guardRun(ctx, o)
-		if err != nil {
+		run := figuresOfRun{}
+		if err := run.run(ctx, o); err != nil {
 			return err
 		}
 		for name, f := range run {
@@ -77,48 +79,76 @@ func (f figuresOfRun) add(name string, value float64, higher bool) {
 	f[name] = Figure{Spread: spread([]float64{value}), Higher: higher}
 }
 
-// guardRoles measures one process per role: queries while nothing else happens, then the
-// CPU time, in units of the reference's, and the allocations of a load.
-func guardRoles(ctx context.Context, o options, figures figuresOfRun) error {
-	return withSystem(ctx, "split", o, func(s *system) error {
-		if err := s.guardQueries(ctx, figures); err != nil {
-			return err
+// run measures everything once.
+func (f figuresOfRun) run(ctx context.Context, o options) error {
+	o.interactions, o.rate = guardInteractions, 0
+	floor := math.Inf(1)
+	for _, c := range contestants() {
+		if !c.floor {
+			continue
 		}
-		before, err := referenceCPU()
+		r, err := c.run(ctx, o)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		allocated, err := s.allocations(ctx)
+		floor = min(floor, r.rate())
+	}
+	for _, layout := range []string{upName, splitName} {
+		err := withSystem(ctx, layout, o, func(s *system) error { return f.load(ctx, s, o.load(), layout, floor) })
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", layout, err)
 		}
-		load := fullLoad("load")
-		load.interactions = guardInteractions
-		report, err := s.measureEvents(ctx, load)
-		if err != nil {
-			return err
-		}
-		after, err := referenceCPU()
-		if err != nil {
-			return err
-		}
-		events := float64(report.load.Events)
-		for _, u := range report.usage {
-			figures.add("CPU of a million events : reference, "+u.name, u.cpu/events*1e6*2/(before+after), false)
-		}
-		total, err := s.allocations(ctx)
-		if err != nil {
-			return err
-		}
-		for name, n := range total {
-			figures.add("allocations of an event, "+name, (n-allocated[name])/events, false)
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
-// guardQueries compares GetRates with the shortest statement that there is.
-func (s *system) guardQueries(ctx context.Context, figures figuresOfRun) error {
+// load measures a load on a layout: its rate in units of the slowest floor's, the CPU time
+// in units of the reference's, and the allocations; and queries before it, when nothing
+// else happens.
+func (f figuresOfRun) load(ctx context.Context, s *system, load eventLoad, layout string, floor float64) error {
+	if err := f.queries(ctx, s, layout); err != nil {
+		return err
+	}
+	reference, err := referenceCPU()
+	if err != nil {
+		return err
+	}
+	allocated, err := s.allocations(ctx)
+	if err != nil {
+		return err
+	}
+	load.tenant = "guard" // what is queried is the default one's
+	r, err := s.measureEvents(ctx, load)
+	if err != nil {
+		return err
+	}
+	after, err := referenceCPU()
+	if err != nil {
+		return err
+	}
+	reference = (reference + after) / 2
+	events := float64(r.load.Events)
+	f.add(layout+": events/s : slowest floor", r.rate()/floor, true)
+	for _, used := range r.usage {
+		// What a process takes that does next to nothing is all noise.
+		if cpu := used.cpu / events * 1e6; cpu > leastCPU {
+			f.add(layout+": CPU of a million events : reference, "+used.name, cpu/reference, false)
+		}
+	}
+	total, err := s.allocations(ctx)
+	if err != nil {
+		return err
+	}
+	for name, n := range total {
+		if each := (n - allocated[name]) / events; each > leastAllocations {
+			f.add(layout+": allocations of an event, "+name, each, false)
+		}
+	}
+	return nil
+}
+
+// queries compares GetRates with the shortest statement that there is.
+func (f figuresOfRun) queries(ctx context.Context, s *system, layout string) error {
 	since := time.Now().UTC().Truncate(day).Add(-guardDays * day)
 	for n := range guardDays {
 		if err := generate(ctx, s.db, since.Add(time.Duration(n)*day), guardHistory/guardDays); err != nil {
@@ -146,7 +176,7 @@ func (s *system) guardQueries(ctx context.Context, figures figuresOfRun) error {
 		floor = append(floor, time.Since(began))
 	}
 	slices.Sort(floor)
-	figures.add("GetRates : SELECT 1, p50", rates.at(0.5)/floor.at(0.5), false)
+	f.add(layout+": GetRates : SELECT 1, p50", rates.at(0.5)/floor.at(0.5), false)
 	return nil
 }
 
@@ -190,24 +220,19 @@ func metric(ctx context.Context, address, name string) (value float64, err error
 // kind of work that the roles do, walking over the wire format of events, copying and
 // adding up. It is the unit of CPU times.
 func referenceCPU() (float64, error) {
-	corpus, err := loadCorpus()
+	t, err := newTape(flywheelFormat(), interactionsPerSession)
 	if err != nil {
 		return 0, err
 	}
-	m := newMix(corpus, 0)
-	var events []byte
-	for range referenceInteractions {
-		events = m.interaction(events)
-	}
-	into := make([]byte, 0, len(events))
-	start, err := cpuOfSelf()
+	into := make([]byte, 0, len(t.wire))
+	start, err := ownCPU()
 	if err != nil {
 		return 0, err
 	}
 	sum := crc32.NewIEEE()
 	for range referenceTurns {
 		into = into[:0]
-		for rest := events; len(rest) > 0; {
+		for rest := t.wire; len(rest) > 0; {
 			_, _, tag := protowire.ConsumeTag(rest)
 			event, size := protowire.ConsumeBytes(rest[tag:])
 			for fields := event; len(fields) > 0; {
@@ -219,24 +244,9 @@ func referenceCPU() (float64, error) {
 		}
 		_, _ = sum.Write(into)
 	}
-	end, err := cpuOfSelf()
+	end, err := ownCPU()
 	if err == nil && sum.Sum32() == 0 {
 		err = errors.New("the reference has added nothing up")
 	}
 	return end - start, err
-}
-
-// cpuOfSelf is the CPU seconds of this process so far.
-func cpuOfSelf() (float64, error) {
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		return 0, fmt.Errorf("read own CPU time: %w", err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano()).Seconds(), nil
-}
-
-// guardRun measures everything once.
-func guardRun(ctx context.Context, o options) (figuresOfRun, error) {
-	figures := figuresOfRun{}
-	return figures, guardRoles(ctx, o, figures)
 }

@@ -116,7 +116,7 @@ type idle []*grpc.ClientConn
 
 // openIdle opens the streams; each sends one event and waits for its acknowledgement.
 func openIdle(ctx context.Context, target string, perConnection int) (conns idle, err error) {
-	corpus, err := loadCorpus()
+	t, err := newTape(flywheelFormat(), interactionsPerSession)
 	if err != nil {
 		return nil, err
 	}
@@ -131,18 +131,18 @@ func openIdle(ctx context.Context, target string, perConnection int) (conns idle
 	group.SetLimit(idleOpening)
 	for i, conn := range conns {
 		group.Go(func() error {
-			c := &eventClient{eventLoad: eventLoad{batch: 1}, mix: newMix(corpus, uint64(i))}
+			c := newClient(eventLoad{clients: len(conns), batch: 1, perSession: interactionsPerSession}, t, i, time.Now())
 			for range perConnection {
 				// The streams live as long as their connection.
 				stream, err := openStream(ctx, conn)
 				if err != nil {
 					return err
 				}
-				batch, events := c.next()
+				batch, events := c.next(nil)
 				if err := stream.SendMsg(batch); err != nil {
 					return fmt.Errorf("send event: %w", err)
 				}
-				if err := receiveAck(stream, sentBatch{at: time.Now(), events: events}, new(clientResult)); err != nil {
+				if err := receiveAck(stream, sentBatch{at: time.Now(), events: events, wire: batch}, new(clientResult)); err != nil {
 					return err
 				}
 			}

@@ -16,14 +16,14 @@ type Result struct {
 	// Interactions is how many interactions each system got per run, of EventsPer events.
 	Interactions int `json:"interactions"`
 	EventsPer    int `json:"events_per_interaction"`
-	// Systems are in the order of [systemNames]; those that were not asked for are missing.
+	// Systems are in the order of [contestants]; those that were not asked for are missing.
 	Systems []Measured `json:"systems"`
 }
 
 // Measured is what several runs of one system, or of one floor, gave. Where it says
 // median, it is the median over the runs; a floor has no visible events and no half load.
 type Measured struct {
-	// Name is one of [systemNames].
+	// Name is one of [contestants].
 	Name string `json:"name"`
 	// EventsPerSecond counts from the first event sent until the last one is visible, of a
 	// floor until the last one is answered.
@@ -36,6 +36,8 @@ type Measured struct {
 	// a probe beside the load could be read.
 	Acked   Latency `json:"acknowledged"`
 	Visible Latency `json:"visible"`
+	// Counted is from the acknowledgement of a probe until GetRates counts it; Flywheel only.
+	Counted Latency `json:"counted"`
 	// Half is the same at half of the median rate.
 	Half *HalfLoad `json:"half_load,omitempty"`
 }
@@ -46,6 +48,7 @@ type HalfLoad struct {
 	EventsPerSecond float64 `json:"events_per_second"`
 	Acked           Latency `json:"acknowledged"`
 	Visible         Latency `json:"visible"`
+	Counted         Latency `json:"counted"`
 }
 
 // Spread is a figure of several runs.
@@ -81,6 +84,16 @@ func (r *Result) System(name string) *Measured {
 		}
 	}
 	return nil
+}
+
+// Ratio is the events per second of one system divided by those of another, run by run.
+// Both must have been measured.
+func (r *Result) Ratio(of, over string) Spread {
+	var ratios []float64
+	for i, rate := range r.System(of).EventsPerSecond.Runs {
+		ratios = append(ratios, rate/r.System(over).EventsPerSecond.Runs[i])
+	}
+	return spread(ratios)
 }
 
 // CPU is the CPU seconds per million events of all processes.
