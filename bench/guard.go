@@ -30,7 +30,7 @@ const (
 	guardInteractions = 100_000
 	// leastCPU and leastAllocations are CPU seconds per million events, and objects per event,
 	// that a process must take to be compared.
-	leastCPU, leastAllocations = 0.05, 0.001
+	leastCPU, leastAllocations = 0.05, 0.01
 	// referenceTurns is how often the reference walks over the load generator's events: about
 	// a second.
 	referenceTurns = 150
