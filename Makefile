@@ -36,6 +36,7 @@ up: build engine ## Run everything until Ctrl-C, with its data in ./flywheel-dat
 .PHONY: test
 test: engine ## Run all tests
 	go test ./...
+	cd bench && go test ./...
 
 .PHONY: test-race
 test-race: engine ## Run all tests under the race detector
@@ -85,6 +86,17 @@ bench: build bin/bench bin/otelcol engine ## Measure Flywheel, the OpenTelemetry
 .PHONY: bench-history
 bench-history: build bin/bench engine ## Measure a query of 90 days, and an export of signals
 	bin/bench -layout history,export
+
+.PHONY: bench-growth
+bench-growth: build bin/bench engine ## Measure loads of any size, idle streams, a day of a million sessions, queries beside a load
+	bin/bench -layout growth
+	bin/bench -layout idle
+	bin/bench -layout sessions
+	bin/bench -layout query
+
+.PHONY: bench-guard
+bench-guard: build bin/bench engine ## Fail if ratios of rates, CPU, latency or allocations got worse than bench/baseline.json (UPDATE=1 writes it)
+	bin/bench -layout guard $(if $(UPDATE),-update)
 
 .PHONY: soak
 soak: build bin/bench engine ## Keep half of the bench's load up for an hour; watch the memory of every role and the lag

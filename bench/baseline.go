@@ -158,10 +158,10 @@ func (v *verdict) judge() {
 func failure(verdicts []verdict) error {
 	var bad []string
 	for _, v := range verdicts {
-		switch v.state {
-		case worse:
+		if v.state == worse {
 			bad = append(bad, fmt.Sprintf("%s is %.1f %% worse (%.4g, it was %.4g), and the noise is %.1f %%", v.name, -100*v.gain, v.now.Median, v.base.Median, 100*v.noise))
-		case missing:
+		}
+		if v.state == missing {
 			bad = append(bad, v.name+" was not measured: if that is right, write a new baseline with 'make bench-guard UPDATE=1'")
 		}
 	}

@@ -12,6 +12,7 @@
 //   - "growth": loads of few and many clients with small and large batches; "idle": streams
 //     on which nothing happens; "sessions": a day of a million sessions; "query": queries
 //     beside a full load
+//   - "guard": ratios of such figures, compared with those of a version that was good
 //   - "soak": a steady load for long, with memory and lag
 //
 // The load generator and ClickHouse are processes of their own and share the machine.
@@ -58,6 +59,9 @@ type options struct {
 	soak         time.Duration
 	// rate bounds the events per second of the load. Zero: as fast as acknowledged.
 	rate float64
+	// baseline is the file of the guard's baseline; update writes it.
+	baseline string
+	update   bool
 	// engineMemory is the memory limit of ClickHouse in bytes. Zero: its own choice.
 	engineMemory uint64
 }
@@ -93,6 +97,8 @@ func run(ctx context.Context, args []string) error {
 	flags.DurationVar(&o.soak, "soak", time.Hour, "how long the layout soak keeps its load up")
 	flags.Float64Var(&o.rate, "rate", 0, "events per second of the load; 0 is as fast as they are acknowledged, for soak 118,000")
 	flags.Uint64Var(&o.engineMemory, "engine-memory", 0, "most bytes of memory that ClickHouse uses; 0 is its own choice, for soak 1.5 GiB")
+	flags.StringVar(&o.baseline, "baseline", "bench/baseline.json", "what the layout guard compares with")
+	flags.BoolVar(&o.update, "update", false, "make what the layout guard measures the baseline")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -108,6 +114,7 @@ func layouts() map[string]func(context.Context, options) error {
 		"idle":     measureIdle,
 		"sessions": measureSessions,
 		"query":    measureQuery,
+		"guard":    guard,
 		"soak":     measureSoak,
 	}
 }

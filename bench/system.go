@@ -35,6 +35,8 @@ type process struct {
 	name string
 	pid  int
 	cmd  *exec.Cmd // nil for the engine, which its supervisor stops
+	// debug is the address of its metrics, "" if it has none.
+	debug string
 }
 
 // system is a running Flywheel.
@@ -79,7 +81,7 @@ func (s *system) startRoles(ctx context.Context, layout, binary, dir string) err
 	store := "--clickhouse-url=" + s.engine.DSN("flywheel")
 	listen, query := "--listen="+ports[0], "--feedback-listen="+ports[1]
 	if layout == upName {
-		err = s.start(ctx, "flywheel up", binary, "up", "--data-dir="+filepath.Join(dir, "up"), listen, query, store, "--debug-listen=127.0.0.1:0")
+		err = s.start(ctx, "flywheel up", binary, "up", "--data-dir="+filepath.Join(dir, "up"), listen, query, store)
 		return errors.Join(err, waitFor(ctx, ports[0]), waitFor(ctx, ports[1]))
 	}
 	s.nats = "nats://" + ports[2]
@@ -97,7 +99,15 @@ func (s *system) startRoles(ctx context.Context, layout, binary, dir string) err
 }
 
 func (s *system) start(ctx context.Context, name, binary string, args ...string) error {
-	return s.startCommand(exec.CommandContext(ctx, binary, append(args, "--log-level=warn")...), name)
+	debug, err := freeAddresses(ctx, 1)
+	if err != nil {
+		return err
+	}
+	err = s.startCommand(exec.CommandContext(ctx, binary, append(args, "--debug-listen="+debug[0], "--log-level=warn")...), name)
+	if err == nil {
+		s.processes[len(s.processes)-1].debug = debug[0]
+	}
+	return err
 }
 
 // startCommand starts a process that an interrupt ends.

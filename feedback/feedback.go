@@ -35,7 +35,9 @@ type Feedback struct {
 	log *slog.Logger
 
 	catalogs catalogs
-	flights  flights
+	// rates are the queries of rates under way, models those of catalogs.
+	rates  flights[[]*counted]
+	models flights[catalog]
 }
 
 // New returns a feedback service of the rates in db, which it does not own.
@@ -43,10 +45,7 @@ func New(cfg Config, db *warehouse.DB, log *slog.Logger) (*Feedback, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure feedback service: %w", err)
 	}
-	return &Feedback{
-		cfg: cfg, db: db, log: log,
-		catalogs: catalogs{byTenant: map[string]catalog{}}, flights: flights{byQuery: map[string]*flight{}},
-	}, nil
+	return &Feedback{cfg: cfg, db: db, log: log, catalogs: catalogs{byTenant: map[string]catalog{}}}, nil
 }
 
 // Serve answers queries on lis, which it closes, until ctx ends and the queries in
@@ -58,7 +57,8 @@ func (f *Feedback) Serve(ctx context.Context, lis net.Listener, others ...func(g
 	for _, register := range others {
 		register(srv)
 	}
-	defer f.flights.wait()
+	defer f.rates.wait()
+	defer f.models.wait()
 	return rpc.Serve(ctx, srv, lis, f.cfg.Grace)
 }
 
@@ -155,7 +155,7 @@ func (f *Feedback) find(ctx context.Context, tenant string, q query, stages []fl
 
 // run runs a query, together with the callers who ask for the same meanwhile.
 func (f *Feedback) run(ctx context.Context, tenant string, q query) ([]*counted, error) {
-	return f.flights.run(ctx, q.key(tenant), func(ctx context.Context) ([]*counted, error) {
+	return f.rates.run(ctx, q.key(tenant), func(ctx context.Context) ([]*counted, error) {
 		return q.run(ctx, f.db.Conn(), tenant, f.cfg.MaxRows+1)
 	})
 }

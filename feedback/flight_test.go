@@ -13,7 +13,7 @@ import (
 func TestFlightsAreShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := flights{byQuery: map[string]*flight{}}
+		var f flights[[]*counted]
 		var reads atomic.Int32
 		proceed := make(chan struct{})
 		read := func(context.Context) ([]*counted, error) {
@@ -50,7 +50,7 @@ func TestFlightsAreShared(t *testing.T) {
 func TestFlightEndsWithItsLastCaller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := flights{byQuery: map[string]*flight{}}
+		var f flights[[]*counted]
 		var reads atomic.Int32
 		read := func(ctx context.Context) ([]*counted, error) {
 			reads.Add(1)
@@ -107,4 +107,40 @@ func TestQueryKeys(t *testing.T) {
 	if len(keys) != 20 {
 		t.Errorf("%d keys of 20 different queries", len(keys))
 	}
+}
+
+// TestFlightWithoutCallers begins a read that nobody waits for, and lets a caller join it.
+func TestFlightWithoutCallers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var f flights[int]
+		var reads atomic.Int32
+		proceed := make(chan struct{})
+		read := func(ctx context.Context) (int, error) {
+			reads.Add(1)
+			select {
+			case <-proceed:
+				return 7, nil
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+		}
+		began, end := context.WithCancel(t.Context())
+		f.begin(began, "same", read)
+		f.begin(began, "same", read)
+		end() // the call in which it began may be over
+		var callers sync.WaitGroup
+		callers.Go(func() {
+			if got, err := f.run(t.Context(), "same", read); err != nil || got != 7 {
+				t.Errorf("%d, %v; want 7", got, err)
+			}
+		})
+		synctest.Wait()
+		close(proceed)
+		callers.Wait()
+		f.wait()
+		if n := reads.Load(); n != 1 {
+			t.Errorf("%d reads, want 1", n)
+		}
+	})
 }
