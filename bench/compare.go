@@ -24,9 +24,9 @@ func contestants() []contestant {
 		{name: upName, title: "Flywheel, one process", run: runLayout(upName)},
 		{name: splitName, title: "Flywheel, a process per role", run: runLayout(splitName)},
 		{name: peerName, title: "OpenTelemetry Collector", run: runLayout(peerName)},
-		{name: "floor-engine", title: "floor: ClickHouse, columns", floor: true, run: runEngine},
-		{name: "floor-log", title: "floor: log, records", floor: true, run: runLog},
-		{name: "floor-grpc", title: "floor: gRPC, batches", floor: true, run: runGRPC},
+		{name: "floor-engine", title: "floor ClickHouse", floor: true, run: runEngine},
+		{name: "floor-log", title: "floor log", floor: true, run: runLog},
+		{name: "floor-grpc", title: "floor gRPC", floor: true, run: runGRPC},
 	}
 }
 

@@ -31,28 +31,30 @@ func title(name string) string {
 	return all[slices.IndexFunc(all, func(c contestant) bool { return c.name == name })].title
 }
 
-// printRates prints how fast everything was, and how fast compared with the peer and with
-// the floors.
+// printRates prints how fast everything was, in multiples of the peer and in shares of the
+// floors.
 func (r *Result) printRates(w io.Writer) {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(out, "\tevents/s\t(runs)\tacknowledged/s\tCPU s / million")
-	others := []string{peerName}
+	var floors []string
 	for _, c := range contestants() {
-		if c.floor {
-			others = append(others, c.name)
+		if c.floor && r.System(c.name) != nil {
+			floors = append(floors, c.name)
 		}
 	}
-	others = slices.DeleteFunc(others, func(name string) bool { return r.System(name) == nil })
-	for _, other := range others {
-		fmt.Fprintf(out, "\t÷ %s", title(other))
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(out, "\tevents/s\t(runs)\tacknowledged/s\tCPU s / million\t× peer (runs)")
+	for _, floor := range floors {
+		fmt.Fprintf(out, "\tof %s", title(floor))
 	}
 	fmt.Fprintln(out, "\t")
 	for _, m := range r.Systems {
-		fmt.Fprintf(out, "%s\t%s\t(%s to %s)\t%s\t%.2f", title(m.Name), whole(m.EventsPerSecond.Median), whole(m.EventsPerSecond.Min), whole(m.EventsPerSecond.Max),
+		fmt.Fprintf(out, "%s\t%s\t(%s to %s)\t%s\t%.2f\t", title(m.Name), whole(m.EventsPerSecond.Median), whole(m.EventsPerSecond.Min), whole(m.EventsPerSecond.Max),
 			whole(m.AckedPerSecond.Median), m.CPU())
-		for _, other := range others {
-			ratio := r.Ratio(m.Name, other)
-			fmt.Fprintf(out, "\t%.2f (%.2f to %.2f)", ratio.Median, ratio.Min, ratio.Max)
+		if r.System(peerName) != nil {
+			ratio := r.Ratio(m.Name, peerName)
+			fmt.Fprintf(out, "%.1f (%.1f to %.1f)", ratio.Median, ratio.Min, ratio.Max)
+		}
+		for _, floor := range floors {
+			fmt.Fprintf(out, "\t%.0f %%", 100*r.Ratio(m.Name, floor).Median)
 		}
 		fmt.Fprintln(out, "\t")
 	}
