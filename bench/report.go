@@ -31,32 +31,34 @@ func title(name string) string {
 	return all[slices.IndexFunc(all, func(c contestant) bool { return c.name == name })].title
 }
 
-// printRates prints how fast everything was, in multiples of the peer and in shares of the
+// printRates prints how fast everything was, in multiples of the peers and in shares of the
 // floors.
 func (r *Result) printRates(w io.Writer) {
-	var floors []string
-	for _, c := range contestants() {
-		if c.floor && r.System(c.name) != nil {
-			floors = append(floors, c.name)
+	all := slices.DeleteFunc(contestants(), func(c contestant) bool { return r.System(c.name) == nil })
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(out, "\tevents/s\t(runs)\tacknowledged/s\tCPU s / million\t")
+	for _, c := range all {
+		switch {
+		case c.floor:
+			fmt.Fprintf(out, "of %s\t", c.title)
+		case c.peer:
+			fmt.Fprintf(out, "× %s\t(runs)\t", c.title)
 		}
 	}
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(out, "\tevents/s\t(runs)\tacknowledged/s\tCPU s / million\t× peer (runs)")
-	for _, floor := range floors {
-		fmt.Fprintf(out, "\tof %s", title(floor))
-	}
-	fmt.Fprintln(out, "\t")
+	fmt.Fprintln(out)
 	for _, m := range r.Systems {
 		fmt.Fprintf(out, "%s\t%s\t(%s to %s)\t%s\t%.2f\t", title(m.Name), whole(m.EventsPerSecond.Median), whole(m.EventsPerSecond.Min), whole(m.EventsPerSecond.Max),
 			whole(m.AckedPerSecond.Median), m.CPU())
-		if r.System(peerName) != nil {
-			ratio := r.Ratio(m.Name, peerName)
-			fmt.Fprintf(out, "%.1f (%.1f to %.1f)", ratio.Median, ratio.Min, ratio.Max)
+		for _, c := range all {
+			ratio := r.Ratio(m.Name, c.name)
+			switch {
+			case c.floor:
+				fmt.Fprintf(out, "%.0f %%\t", 100*ratio.Median)
+			case c.peer:
+				fmt.Fprintf(out, "%.1f\t(%.1f to %.1f)\t", ratio.Median, ratio.Min, ratio.Max)
+			}
 		}
-		for _, floor := range floors {
-			fmt.Fprintf(out, "\t%.0f %%", 100*r.Ratio(m.Name, floor).Median)
-		}
-		fmt.Fprintln(out, "\t")
+		fmt.Fprintln(out)
 	}
 	_ = out.Flush()
 	if cpu := r.floorCPU(); cpu > 0 {
