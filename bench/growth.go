@@ -46,23 +46,34 @@ type growthRow struct {
 	report
 }
 
-// measureGrowth measures loads that differ in clients and in the size of batches, one
-// after the other on one system. Each has a tenant of its own, so that what came before is
-// not read when it is counted.
+// measureGrowth measures loads that differ in clients and in the size of batches, each with
+// a tenant of its own, so that what came before is not read when it is counted. Loads with
+// batches of one size are sent one after the other to one system: to more of them the log
+// would say that it is full.
 func measureGrowth(ctx context.Context, o options) error {
-	return withSystem(ctx, "split", o, func(s *system) error {
-		var rows []growthRow
-		for i, l := range growthLoads() {
-			r, err := s.measureEvents(ctx, l)
-			if err != nil {
-				return fmt.Errorf("%d clients, %d events a batch: %w", l.clients, l.batch, err)
+	var rows []growthRow
+	for loads := growthLoads(); len(rows) < len(loads); {
+		rest := loads[len(rows):]
+		err := withSystem(ctx, splitName, o, func(s *system) error {
+			for _, l := range rest {
+				if l.batch != rest[0].batch {
+					return nil
+				}
+				r, err := s.measureEvents(ctx, l)
+				if err != nil {
+					return fmt.Errorf("%d clients, %d events a batch: %w", l.clients, l.batch, err)
+				}
+				rows = append(rows, growthRow{l, r})
+				fmt.Fprintf(os.Stderr, "growth: load %d of %d: %d clients, %d events a batch: %s events/s\n", len(rows), len(loads), l.clients, l.batch, whole(r.rate()))
 			}
-			rows = append(rows, growthRow{l, r})
-			fmt.Fprintf(os.Stderr, "growth: load %d of %d: %d clients, %d events a batch: %s events/s\n", i+1, len(growthLoads()), l.clients, l.batch, whole(r.rate()))
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		printGrowth(os.Stdout, rows)
-		return nil
-	})
+	}
+	printGrowth(os.Stdout, rows)
+	return nil
 }
 
 func printGrowth(w io.Writer, rows []growthRow) {

@@ -56,7 +56,7 @@ func measureSessions(ctx context.Context, o options) error {
 	var rows []sessionsRow
 	for _, perSession := range []int{1, interactionsPerSession} {
 		row := sessionsRow{perSession: perSession}
-		if err := withSystem(ctx, "split", o, func(s *system) error { return row.measure(ctx, s) }); err != nil {
+		if err := withSystem(ctx, splitName, o, func(s *system) error { return row.measure(ctx, s) }); err != nil {
 			return err
 		}
 		rows = append(rows, row)
