@@ -13,9 +13,10 @@ import (
 type contestant struct {
 	// name is what -layout and results call it, title what a table does.
 	name, title string
-	// floor says that it is a part of the way alone.
-	floor bool
-	run   func(context.Context, options) (report, error)
+	// peer says that it is what people would use instead, floor that it is a part of the way
+	// alone.
+	peer, floor bool
+	run         func(context.Context, options) (report, error)
 }
 
 // contestants are the systems and floors, in the order of tables and turns.
@@ -23,10 +24,11 @@ func contestants() []contestant {
 	return []contestant{
 		{name: upName, title: "Flywheel, one process", run: runLayout(upName)},
 		{name: splitName, title: "Flywheel, a process per role", run: runLayout(splitName)},
-		{name: peerName, title: "OpenTelemetry Collector", run: runLayout(peerName)},
-		{name: "floor-engine", title: "floor: ClickHouse, columns", floor: true, run: runEngine},
-		{name: "floor-log", title: "floor: log, records", floor: true, run: runLog},
-		{name: "floor-grpc", title: "floor: gRPC, batches", floor: true, run: runGRPC},
+		{name: peerName, title: "OpenTelemetry Collector", peer: true, run: runLayout(peerName)},
+		{name: diskPeerName, title: "OpenTelemetry Collector, disk", peer: true, run: runLayout(diskPeerName)},
+		{name: "floor-engine", title: "floor ClickHouse", floor: true, run: runEngine},
+		{name: "floor-log", title: "floor log", floor: true, run: runLog},
+		{name: "floor-grpc", title: "floor gRPC", floor: true, run: runGRPC},
 	}
 }
 

@@ -4,7 +4,8 @@
 //     synced log and on until the last one is visible in ClickHouse, with the CPU time and
 //     the peak memory of each process. It runs the real binary, "up" with everything Go in
 //     one process, and "split" with one process per role over TCP.
-//   - "otelcol": the same events as log records through the OpenTelemetry Collector
+//   - "otelcol" and "otelcol-disk": the same events as log records through the
+//     OpenTelemetry Collector, with its queue in memory, or synced to disk
 //   - "floor-engine", "floor-log", "floor-grpc": parts of the way alone
 //   - "systems", which is the default: all of these in turns, in one table
 //   - "history": a query of rates with 90 days of interactions behind it
@@ -47,7 +48,7 @@ func main() {
 type options struct {
 	binary       string
 	peer         string
-	peerConfig   string
+	peerConfigs  string
 	layout       string
 	json         string
 	interactions int
@@ -85,7 +86,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.binary, "binary", "bin/flywheel", "the flywheel to measure")
 	flags.StringVar(&o.peer, "peer", "bin/otelcol", "the OpenTelemetry Collector to compare with")
-	flags.StringVar(&o.peerConfig, "peer-config", "bench/otelcol/config.yaml", "its configuration")
+	flags.StringVar(&o.peerConfigs, "peer-configs", "bench/otelcol", "folder of its configurations")
 	flags.StringVar(&o.json, "json", "", "file for what was measured of the systems")
 	flags.StringVar(&o.layout, "layout", "systems", "what to measure, separated by commas: "+layoutNames())
 	flags.IntVar(&o.interactions, "interactions", 200_000, fmt.Sprintf("interactions per run, %d events each", eventsPer))

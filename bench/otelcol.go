@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,21 +14,29 @@ import (
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 )
 
-// peerName is the layout in which the OpenTelemetry Collector stores the events.
-const peerName = "otelcol"
+// The layouts in which the OpenTelemetry Collector stores the events, with its queue in
+// memory, or synced to disk before it acknowledges.
+const (
+	peerName     = "otelcol"
+	diskPeerName = "otelcol-disk"
+)
 
 // otelDatabase is where the collector's configuration has its table.
 const otelDatabase = "otel"
 
 // startPeer starts the OpenTelemetry Collector with the engine behind it.
-func (s *system) startPeer(ctx context.Context, o options) error {
+func (s *system) startPeer(ctx context.Context, layout string, o options, dir string) error {
 	ports, err := freeAddresses(ctx, 1)
 	if err != nil {
 		return err
 	}
 	s.protocol, s.collector = otlp, ports[0]
-	cmd := exec.CommandContext(ctx, o.peer, "--config="+o.peerConfig)
-	cmd.Env = append(os.Environ(), "BENCH_LISTEN="+s.collector, "BENCH_CLICKHOUSE="+s.engine.DSN(otelDatabase))
+	config := "memory.yaml"
+	if layout == diskPeerName {
+		config = "disk.yaml"
+	}
+	cmd := exec.CommandContext(ctx, o.peer, "--config="+filepath.Join(o.peerConfigs, config))
+	cmd.Env = append(os.Environ(), "BENCH_LISTEN="+s.collector, "BENCH_CLICKHOUSE="+s.engine.DSN(otelDatabase), "BENCH_DIR="+filepath.Join(dir, "queue"))
 	return errors.Join(s.startCommand(cmd, "OpenTelemetry Collector"), waitFor(ctx, s.collector))
 }
 

@@ -31,30 +31,34 @@ func title(name string) string {
 	return all[slices.IndexFunc(all, func(c contestant) bool { return c.name == name })].title
 }
 
-// printRates prints how fast everything was, and how fast compared with the peer and with
-// the floors.
+// printRates prints how fast everything was, in multiples of the peers and in shares of the
+// floors.
 func (r *Result) printRates(w io.Writer) {
+	all := slices.DeleteFunc(contestants(), func(c contestant) bool { return r.System(c.name) == nil })
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(out, "\tevents/s\t(runs)\tacknowledged/s\tCPU s / million")
-	others := []string{peerName}
-	for _, c := range contestants() {
-		if c.floor {
-			others = append(others, c.name)
+	fmt.Fprintf(out, "\tevents/s\t(runs)\tacknowledged/s\tCPU s / million\t")
+	for _, c := range all {
+		switch {
+		case c.floor:
+			fmt.Fprintf(out, "of %s\t", c.title)
+		case c.peer:
+			fmt.Fprintf(out, "× %s\t(runs)\t", c.title)
 		}
 	}
-	others = slices.DeleteFunc(others, func(name string) bool { return r.System(name) == nil })
-	for _, other := range others {
-		fmt.Fprintf(out, "\t÷ %s", title(other))
-	}
-	fmt.Fprintln(out, "\t")
+	fmt.Fprintln(out)
 	for _, m := range r.Systems {
-		fmt.Fprintf(out, "%s\t%s\t(%s to %s)\t%s\t%.2f", title(m.Name), whole(m.EventsPerSecond.Median), whole(m.EventsPerSecond.Min), whole(m.EventsPerSecond.Max),
+		fmt.Fprintf(out, "%s\t%s\t(%s to %s)\t%s\t%.2f\t", title(m.Name), whole(m.EventsPerSecond.Median), whole(m.EventsPerSecond.Min), whole(m.EventsPerSecond.Max),
 			whole(m.AckedPerSecond.Median), m.CPU())
-		for _, other := range others {
-			ratio := r.Ratio(m.Name, other)
-			fmt.Fprintf(out, "\t%.2f (%.2f to %.2f)", ratio.Median, ratio.Min, ratio.Max)
+		for _, c := range all {
+			ratio := r.Ratio(m.Name, c.name)
+			switch {
+			case c.floor:
+				fmt.Fprintf(out, "%.0f %%\t", 100*ratio.Median)
+			case c.peer:
+				fmt.Fprintf(out, "%.1f\t(%.1f to %.1f)\t", ratio.Median, ratio.Min, ratio.Max)
+			}
 		}
-		fmt.Fprintln(out, "\t")
+		fmt.Fprintln(out)
 	}
 	_ = out.Flush()
 	if cpu := r.floorCPU(); cpu > 0 {

@@ -59,8 +59,8 @@ func startSystem(ctx context.Context, layout string, o options, dir string, log 
 	err := s.startEngine(ctx, o, filepath.Join(dir, "clickhouse"), log)
 	if err == nil {
 		switch layout {
-		case peerName:
-			err = s.startPeer(ctx, o)
+		case peerName, diskPeerName:
+			err = s.startPeer(ctx, layout, o, dir)
 		default:
 			err = s.startRoles(ctx, layout, o.binary, dir)
 		}
