@@ -21,8 +21,10 @@ import (
 )
 
 const (
-	// quietTime and busyTime are how long is asked, without ingest and during it.
+	// quietTime and busyTime are how long is asked, without a load and beside one.
 	quietTime, busyTime = 3 * time.Second, 10 * time.Second
+	// halfRate is about half of what goes end to end, in events per second.
+	halfRate = 160_000
 	// warmUp is how long a load runs before it is asked beside it.
 	warmUp = time.Second
 )
@@ -126,9 +128,27 @@ type queryRow struct {
 	layout  string
 	callers int
 	alike   bool
-	// ingest is events per second that were acknowledged meanwhile; 0: no load ran.
+	// busy says that a load runs meanwhile, rate bounds it.
+	busy bool
+	rate float64
+	// ingest is how many events per second were acknowledged.
 	ingest float64
 	took   latencies
+}
+
+// queryRows are the rows of a layout: without a load, at half load and at full load.
+func queryRows(layout string) (rows []queryRow) {
+	askers := []queryRow{{callers: 1}, {callers: 8}, {callers: 64}, {callers: 8, alike: true}, {callers: 64, alike: true}}
+	rows = append(rows, askers...)
+	rows = append(rows, queryRow{callers: 1, busy: true, rate: halfRate})
+	for _, row := range askers {
+		row.busy = true
+		rows = append(rows, row)
+	}
+	for i := range rows {
+		rows[i].layout = layout
+	}
+	return rows
 }
 
 // measureQuery asks for rates by model over historyDays days, with and without a load
@@ -165,27 +185,24 @@ type queried struct {
 
 // measure measures every row of a layout.
 func (q *queried) measure(ctx context.Context, layout string) (rows []queryRow, err error) {
-	for _, busy := range []bool{false, true} {
-		for _, row := range []queryRow{{callers: 1}, {callers: 8}, {callers: 64}, {callers: 8, alike: true}, {callers: 64, alike: true}} {
-			row.layout = layout
-			if err := q.ask(ctx, &row, busy); err != nil {
-				return nil, err
-			}
-			rows = append(rows, row)
-			fmt.Fprintf(os.Stderr, "query: %s\n", row)
+	for _, row := range queryRows(layout) {
+		if err := q.ask(ctx, &row); err != nil {
+			return nil, err
 		}
+		rows = append(rows, row)
+		fmt.Fprintf(os.Stderr, "query: %s\n", row)
 	}
 	return rows, nil
 }
 
 // ask measures one row.
-func (q *queried) ask(ctx context.Context, row *queryRow, busy bool) (err error) {
+func (q *queried) ask(ctx context.Context, row *queryRow) (err error) {
 	askers, closing, err := newAskers(q.feedback, row.callers, row.alike, q.since)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closing()) }()
-	if !busy {
+	if !row.busy {
 		row.took, err = askFor(ctx, askers, quietTime)
 		return err
 	}
@@ -198,10 +215,10 @@ func askFor(ctx context.Context, askers []asker, some time.Duration) (latencies,
 	return askAll(ctx, askers, func(int) bool { return time.Now().Before(end) })
 }
 
-// askBusy lets askers ask while a full load runs, and returns when all of it is settled.
+// askBusy lets askers ask while a load runs, and returns when all of it is settled.
 func (q *queried) askBusy(ctx context.Context, row *queryRow, askers []asker) error {
 	load := fullLoad(rpc.DefaultTenant)
-	load.time = warmUp + busyTime
+	load.time, load.limit = warmUp+busyTime, row.rate
 	group, both := errgroup.WithContext(ctx)
 	var result loadResult
 	group.Go(func() (err error) {
