@@ -17,9 +17,10 @@ const (
 	// growthInFlight is about how many events of a client may wait for their
 	// acknowledgement: few of the large batches, many of the small ones.
 	growthInFlight = 4096
-	// leastWindow and mostWindow bound how many batches that is; the collector reads
-	// mostWindow batches of a stream ahead.
-	leastWindow, mostWindow = 8, 256
+	// leastWindow and mostWindow bound how many batches that is: the collector reads
+	// mostWindow batches of a stream ahead, and has room for leastWindow of the largest of
+	// all clients.
+	leastWindow, mostWindow = 4, 256
 )
 
 // growthLoads are the loads of the table. The first two, and they alone, wait for each
@@ -52,6 +53,7 @@ type growthRow struct {
 // would say that it is full.
 func measureGrowth(ctx context.Context, o options) error {
 	var rows []growthRow
+	defer func() { printGrowth(os.Stdout, rows) }()
 	for loads := growthLoads(); len(rows) < len(loads); {
 		rest := loads[len(rows):]
 		err := withSystem(ctx, splitName, o, func(s *system) error {
@@ -72,16 +74,17 @@ func measureGrowth(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	printGrowth(os.Stdout, rows)
 	return nil
 }
 
 func printGrowth(w io.Writer, rows []growthRow) {
 	fmt.Fprintf(w, "\ngrowth: loads of %s each, one process per role, %d cores, %s\n", growthTime, runtime.NumCPU(), runtime.Version())
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	names := make([]string, 0, len(rows[0].usage))
-	for _, u := range rows[0].usage {
-		names = append(names, u.name)
+	var names []string
+	for _, row := range rows[:min(1, len(rows))] {
+		for _, used := range row.usage {
+			names = append(names, used.name)
+		}
 	}
 	fmt.Fprintf(out, "  events a batch\tclients\tin flight\tacknowledged/s\tend to end/s\tp50 ms\tp99 ms\tCPU s / million: %s\t\n", strings.Join(names, "\t"))
 	for _, r := range rows {

@@ -50,7 +50,7 @@ func (s *system) storeRates(ctx context.Context) (since time.Time, err error) {
 
 // fullLoad is as much as is acknowledged.
 func fullLoad(tenant string) eventLoad {
-	return eventLoad{tenant: tenant, clients: 4, batch: 512, window: leastWindow, perSession: interactionsPerSession}
+	return eventLoad{tenant: tenant, clients: 4, batch: 512, window: defaultWindow, perSession: interactionsPerSession}
 }
 
 // latencies are how long queries took, the shortest first.
