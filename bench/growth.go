@@ -17,9 +17,10 @@ const (
 	// growthInFlight is about how many events of a client may wait for their
 	// acknowledgement: few of the large batches, many of the small ones.
 	growthInFlight = 4096
-	// leastWindow and mostWindow bound how many batches that is; the collector reads
-	// mostWindow batches of a stream ahead.
-	leastWindow, mostWindow = 8, 256
+	// leastWindow and mostWindow bound how many batches that is: the collector reads
+	// mostWindow batches of a stream ahead, and has room for leastWindow of the largest of
+	// all clients.
+	leastWindow, mostWindow = 4, 256
 )
 
 // growthLoads are the loads of the table. The first two, and they alone, wait for each
@@ -46,31 +47,44 @@ type growthRow struct {
 	report
 }
 
-// measureGrowth measures loads that differ in clients and in the size of batches, one
-// after the other on one system. Each has a tenant of its own, so that what came before is
-// not read when it is counted.
+// measureGrowth measures loads that differ in clients and in the size of batches, each with
+// a tenant of its own, so that what came before is not read when it is counted. Loads with
+// batches of one size are sent one after the other to one system: to more of them the log
+// would say that it is full.
 func measureGrowth(ctx context.Context, o options) error {
-	return withSystem(ctx, "split", o, func(s *system) error {
-		var rows []growthRow
-		for i, l := range growthLoads() {
-			r, err := s.measureEvents(ctx, l)
-			if err != nil {
-				return fmt.Errorf("%d clients, %d events a batch: %w", l.clients, l.batch, err)
+	var rows []growthRow
+	defer func() { printGrowth(os.Stdout, rows) }()
+	for loads := growthLoads(); len(rows) < len(loads); {
+		rest := loads[len(rows):]
+		err := withSystem(ctx, splitName, o, func(s *system) error {
+			for _, l := range rest {
+				if l.batch != rest[0].batch {
+					return nil
+				}
+				r, err := s.measureEvents(ctx, l)
+				if err != nil {
+					return fmt.Errorf("%d clients, %d events a batch: %w", l.clients, l.batch, err)
+				}
+				rows = append(rows, growthRow{l, r})
+				fmt.Fprintf(os.Stderr, "growth: load %d of %d: %d clients, %d events a batch: %s events/s\n", len(rows), len(loads), l.clients, l.batch, whole(r.rate()))
 			}
-			rows = append(rows, growthRow{l, r})
-			fmt.Fprintf(os.Stderr, "growth: load %d of %d: %d clients, %d events a batch: %s events/s\n", i+1, len(growthLoads()), l.clients, l.batch, whole(r.rate()))
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		printGrowth(os.Stdout, rows)
-		return nil
-	})
+	}
+	return nil
 }
 
 func printGrowth(w io.Writer, rows []growthRow) {
 	fmt.Fprintf(w, "\ngrowth: loads of %s each, one process per role, %d cores, %s\n", growthTime, runtime.NumCPU(), runtime.Version())
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	names := make([]string, 0, len(rows[0].usage))
-	for _, u := range rows[0].usage {
-		names = append(names, u.name)
+	var names []string
+	for _, row := range rows[:min(1, len(rows))] {
+		for _, used := range row.usage {
+			names = append(names, used.name)
+		}
 	}
 	fmt.Fprintf(out, "  events a batch\tclients\tin flight\tacknowledged/s\tend to end/s\tp50 ms\tp99 ms\tCPU s / million: %s\t\n", strings.Join(names, "\t"))
 	for _, r := range rows {

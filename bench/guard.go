@@ -16,14 +16,9 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
-
-	"github.com/yirifi/flywheel/internal/rpc"
 )
 
 const (
-	// guardDays and guardHistory are what is queried: days, and interactions in them.
-	guardDays    = 5
-	guardHistory = 50_000
 	// guardQueries is how many queries of each kind are sent.
 	guardQueries = 300
 	// guardInteractions is the load of each layout and floor.
@@ -149,13 +144,8 @@ func (f figuresOfRun) load(ctx context.Context, s *system, load eventLoad, layou
 
 // queries compares GetRates with the shortest statement that there is.
 func (f figuresOfRun) queries(ctx context.Context, s *system, layout string) error {
-	since := time.Now().UTC().Truncate(day).Add(-guardDays * day)
-	for n := range guardDays {
-		if err := generate(ctx, s.db, since.Add(time.Duration(n)*day), guardHistory/guardDays); err != nil {
-			return err
-		}
-	}
-	if _, err := s.waitSettled(ctx, rpc.DefaultTenant, guardHistory, time.Now()); err != nil {
+	since, err := s.storeRates(ctx)
+	if err != nil {
 		return err
 	}
 	askers, closing, err := newAskers(s.feedback, 1, true, since)

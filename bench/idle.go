@@ -49,7 +49,7 @@ func measureIdle(ctx context.Context, o options) error {
 	var rows []idleRow
 	for _, perConnection := range []int{500, 1} {
 		row := idleRow{perConnection: perConnection}
-		err := withSystem(ctx, "split", o, func(s *system) error {
+		err := withSystem(ctx, splitName, o, func(s *system) error {
 			for turn := range idleTurns {
 				if err := row.turn(ctx, s, turn); err != nil {
 					return err

@@ -11,7 +11,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -22,19 +21,36 @@ import (
 )
 
 const (
-	// queryHistory is how many interactions of the last historyDays days there are before
-	// the queries begin: enough for each day to have every combination of dimensions, which
-	// is what the rates of a day depend on.
-	queryHistory = 900_000
-	// quietTime and busyTime are how long is asked, without ingest and during it.
+	// quietTime and busyTime are how long is asked, without a load and beside one.
 	quietTime, busyTime = 3 * time.Second, 10 * time.Second
+	// halfRate is about half of what goes end to end, in events per second.
+	halfRate = 160_000
 	// warmUp is how long a load runs before it is asked beside it.
 	warmUp = time.Second
 )
 
+// generateRates stores the rates of so many days from some time on, as the settler leaves
+// them: of 4 models, 5 languages, 2 surfaces and 2 variants, 80 rows a day.
+const generateRates = `INSERT INTO rate_days (tenant, bucket, surface, model, variant, experiment, language, version, settled_at, opportunities, shown, accepted, rejected,
+		task_results, retention_count, retained_chars, base_chars, four_gram_sum, four_gram_count, latency)
+	SELECT 'default', toDateTime($1, 'UTC') + intDiv(number, 80) * 86400, ['inline_completion', 'next_edit'][1 + number % 2], concat('tab-', toString(intDiv(number, 2) % 4), '@1'),
+		['control', 'treatment'][1 + intDiv(number, 8) % 2], 'history', ['go', 'python', 'rust', 'typescript', 'java'][1 + intDiv(number, 16) % 5], 1, now64(3), 1000, 900, 300, 300,
+		range(9), range(7), range(7), range(7), range(7), range(7), mapFromArrays(arrayMap(i -> toUInt16(i), range(120, 140)), range(1, 21))
+	FROM numbers($2 * 80)`
+
+// storeRates stores the rates of the last historyDays days but today, and returns when they
+// begin.
+func (s *system) storeRates(ctx context.Context) (since time.Time, err error) {
+	since = time.Now().UTC().Truncate(day).Add(-historyDays * day)
+	if err := s.db.Conn().Exec(ctx, generateRates, since.Unix(), historyDays); err != nil {
+		return since, fmt.Errorf("generate rates: %w", err)
+	}
+	return since, nil
+}
+
 // fullLoad is as much as is acknowledged.
 func fullLoad(tenant string) eventLoad {
-	return eventLoad{tenant: tenant, clients: 4, batch: 512, window: leastWindow, perSession: interactionsPerSession}
+	return eventLoad{tenant: tenant, clients: 4, batch: 512, window: defaultWindow, perSession: interactionsPerSession}
 }
 
 // latencies are how long queries took, the shortest first.
@@ -112,9 +128,27 @@ type queryRow struct {
 	layout  string
 	callers int
 	alike   bool
-	// ingest is events per second that were acknowledged meanwhile; 0: no load ran.
+	// busy says that a load runs meanwhile, rate bounds it.
+	busy bool
+	rate float64
+	// ingest is how many events per second were acknowledged.
 	ingest float64
 	took   latencies
+}
+
+// queryRows are the rows of a layout: without a load, at half load and at full load.
+func queryRows(layout string) (rows []queryRow) {
+	askers := []queryRow{{callers: 1}, {callers: 8}, {callers: 64}, {callers: 8, alike: true}, {callers: 64, alike: true}}
+	rows = append(rows, askers...)
+	rows = append(rows, queryRow{callers: 1, busy: true, rate: halfRate})
+	for _, row := range askers {
+		row.busy = true
+		rows = append(rows, row)
+	}
+	for i := range rows {
+		rows[i].layout = layout
+	}
+	return rows
 }
 
 // measureQuery asks for rates by model over historyDays days, with and without a load
@@ -123,7 +157,11 @@ func measureQuery(ctx context.Context, o options) error {
 	var rows []queryRow
 	for _, layout := range []string{"up", "split"} {
 		err := withSystem(ctx, layout, o, func(s *system) error {
-			q := queried{system: s, since: time.Now().UTC().Truncate(day).Add(-historyDays * day), stored: queryHistory}
+			since, err := s.storeRates(ctx)
+			if err != nil {
+				return err
+			}
+			q := queried{system: s, since: since}
 			measured, err := q.measure(ctx, layout)
 			rows = append(rows, measured...)
 			return err
@@ -136,7 +174,8 @@ func measureQuery(ctx context.Context, o options) error {
 	return nil
 }
 
-// queried is a system that is asked: since when, and how many interactions it has.
+// queried is a system that is asked: since when, and how many interactions the loads beside
+// the queries have stored.
 type queried struct {
 	*system
 
@@ -144,37 +183,26 @@ type queried struct {
 	stored int
 }
 
-// measure stores what there is before the queries, and measures every row of a layout.
+// measure measures every row of a layout.
 func (q *queried) measure(ctx context.Context, layout string) (rows []queryRow, err error) {
-	for n := range historyDays {
-		if err := generate(ctx, q.db, q.since.Add(time.Duration(n)*day), q.stored/historyDays); err != nil {
+	for _, row := range queryRows(layout) {
+		if err := q.ask(ctx, &row); err != nil {
 			return nil, err
 		}
-	}
-	if _, err := q.waitSettled(ctx, rpc.DefaultTenant, q.stored, time.Now()); err != nil {
-		return nil, err
-	}
-	for _, busy := range []bool{false, true} {
-		for _, row := range []queryRow{{callers: 1}, {callers: 8}, {callers: 64}, {callers: 8, alike: true}, {callers: 64, alike: true}} {
-			row.layout = layout
-			if err := q.ask(ctx, &row, busy); err != nil {
-				return nil, err
-			}
-			rows = append(rows, row)
-			fmt.Fprintf(os.Stderr, "query: %s\n", row)
-		}
+		rows = append(rows, row)
+		fmt.Fprintf(os.Stderr, "query: %s\n", row)
 	}
 	return rows, nil
 }
 
 // ask measures one row.
-func (q *queried) ask(ctx context.Context, row *queryRow, busy bool) (err error) {
+func (q *queried) ask(ctx context.Context, row *queryRow) (err error) {
 	askers, closing, err := newAskers(q.feedback, row.callers, row.alike, q.since)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closing()) }()
-	if !busy {
+	if !row.busy {
 		row.took, err = askFor(ctx, askers, quietTime)
 		return err
 	}
@@ -187,10 +215,10 @@ func askFor(ctx context.Context, askers []asker, some time.Duration) (latencies,
 	return askAll(ctx, askers, func(int) bool { return time.Now().Before(end) })
 }
 
-// askBusy lets askers ask while a full load runs, and returns when all of it is settled.
+// askBusy lets askers ask while a load runs, and returns when all of it is settled.
 func (q *queried) askBusy(ctx context.Context, row *queryRow, askers []asker) error {
 	load := fullLoad(rpc.DefaultTenant)
-	load.time = warmUp + busyTime
+	load.time, load.limit = warmUp+busyTime, row.rate
 	group, both := errgroup.WithContext(ctx)
 	var result loadResult
 	group.Go(func() (err error) {
@@ -228,7 +256,7 @@ func (r queryRow) String() string {
 }
 
 func printQueries(w io.Writer, rows []queryRow) {
-	fmt.Fprintf(w, "\nGetRates by model over %d days, %s interactions before, %d cores, %s\n", historyDays, humanize.Comma(queryHistory), runtime.NumCPU(), runtime.Version())
+	fmt.Fprintf(w, "\nGetRates by model over %d days, %d cores, %s\n", historyDays, runtime.NumCPU(), runtime.Version())
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(out, "layout\tevents/s beside\tcallers\trequests\tanswers\tp50 ms\tp99 ms\tmax ms\t")
 	for _, r := range rows {

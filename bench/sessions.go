@@ -31,7 +31,7 @@ const (
 const (
 	generateSteps = `INSERT INTO steps (tenant, session_started_at, session_id, sequence, event_id, time, kind, role, model, call_id, tool, arguments, text)
 	SELECT 'default', session_started_at, session_id, 1000000 + n, generateUUIDv4(), now64(6), ['message', 'tool_call'][1 + n % 2], 'assistant', 'bench-7b@1',
-		toString(n), 'edit_file', '{"path": "main.go"}', 'a message of about a hundred characters, as an agent writes it before it calls one of the tools'
+		toString(n), 'edit_file', '["main.go"]', 'a message of about a hundred characters, as an agent writes it before it calls one of the tools'
 	FROM (SELECT DISTINCT session_started_at, session_id FROM edits WHERE tenant = 'default') ARRAY JOIN range($1) AS n`
 	someSessions = `SELECT session_id FROM edits WHERE tenant = 'default' GROUP BY session_id ORDER BY cityHash64(session_id) LIMIT $1`
 	sessionEdits = `SELECT count(), sum(length(text)) FROM (SELECT sequence, time, document, version, offset, removed_length, text FROM edits FINAL
@@ -56,7 +56,7 @@ func measureSessions(ctx context.Context, o options) error {
 	var rows []sessionsRow
 	for _, perSession := range []int{1, interactionsPerSession} {
 		row := sessionsRow{perSession: perSession}
-		if err := withSystem(ctx, "split", o, func(s *system) error { return row.measure(ctx, s) }); err != nil {
+		if err := withSystem(ctx, splitName, o, func(s *system) error { return row.measure(ctx, s) }); err != nil {
 			return err
 		}
 		rows = append(rows, row)

@@ -47,9 +47,9 @@ func (f *Feedback) atStages(ctx context.Context, tenant string, q query, stages 
 }
 
 // A catalog that rates are joined with is read again when it is older than catalogAge, while
-// one up to twice as old is used: waiting for it, also once a second, would be seen in the
-// slowest of a hundred queries.
-const catalogAge = time.Second
+// one up to twice as old, a second, is used: waiting for it, also once a second, would be
+// seen in the slowest of a hundred queries.
+const catalogAge = time.Second / 2
 
 // catalog is the first models of a tenant that are registered; more says whether there
 // are others.
@@ -87,7 +87,7 @@ func (c *catalogs) put(tenant string, read catalog, changes int) {
 }
 
 // ModelsChanged makes the next rates of the tenant read its models again. A change made
-// by another process shows after two seconds.
+// by another process shows after a second.
 func (f *Feedback) ModelsChanged(tenant string) {
 	f.catalogs.mu.Lock()
 	defer f.catalogs.mu.Unlock()
