@@ -36,6 +36,7 @@ up: build engine ## Run everything until Ctrl-C, with its data in ./flywheel-dat
 .PHONY: test
 test: engine ## Run all tests
 	go test ./...
+	cd bench && go test ./...
 
 .PHONY: test-race
 test-race: engine ## Run all tests under the race detector
@@ -53,10 +54,12 @@ check-client: build engine ## Call the services with a generic gRPC client
 lint: ## Check the code and the contract
 	$(LINT) run ./...
 	cd bench && go tool -modfile=../tools/lint/go.mod golangci-lint run ./...
+	cd bench/otelcol && go tool -modfile=../../tools/lint/go.mod golangci-lint run ./...
 	$(BUF) lint
 	$(BUF) format --diff --exit-code
 	go fix -diff ./...
 	cd bench && go fix -diff ./...
+	cd bench/otelcol && go fix -diff ./...
 	if git rev-parse --quiet --verify $(AGAINST):proto >/dev/null; then $(BUF) breaking --against '.git#ref=$(AGAINST)'; fi
 
 .PHONY: check-alerts
@@ -72,9 +75,28 @@ generate: ## Generate the Go code of the contract
 bin/bench:
 	cd bench && go build -o ../bin/bench .
 
+.PHONY: bin/otelcol
+bin/otelcol:
+	cd bench/otelcol && go build -o ../../bin/otelcol .
+
 .PHONY: bench
-bench: build bin/bench engine ## Measure events/s end to end, CPU and memory by role, how old rates are, a query of 90 days
-	bin/bench
+bench: build bin/bench bin/otelcol engine ## Measure Flywheel, the OpenTelemetry Collector and the floors in turns (15 minutes)
+	bin/bench -json bench.json
+
+.PHONY: bench-history
+bench-history: build bin/bench engine ## Measure a query of 90 days, and an export of signals
+	bin/bench -layout history,export
+
+.PHONY: bench-growth
+bench-growth: build bin/bench engine ## Measure loads of any size, idle streams, a day of a million sessions, queries beside a load
+	bin/bench -layout growth
+	bin/bench -layout idle
+	bin/bench -layout sessions
+	bin/bench -layout query
+
+.PHONY: bench-guard
+bench-guard: build bin/bench engine ## Fail if ratios of rates, CPU, latency or allocations got worse than bench/baseline.json (UPDATE=1 writes it)
+	bin/bench -layout guard $(if $(UPDATE),-update)
 
 .PHONY: soak
 soak: build bin/bench engine ## Keep half of the bench's load up for an hour; watch the memory of every role and the lag

@@ -28,8 +28,8 @@ const (
 	probePatience = 30 * time.Second
 )
 
-// freshness is how long it took from the acknowledgement of an event until GetRates
-// counted it, while the load ran.
+// freshness is how long it took until an event was visible, while the load ran: from its
+// acknowledgement until GetRates counted it, or from sending it until it could be read.
 type freshness struct {
 	count         int
 	p50, p99, max time.Duration
@@ -47,11 +47,18 @@ type prober struct {
 	mu sync.Mutex
 	// acked is when the probes that are not visible yet were acknowledged, by model.
 	acked map[string]time.Time
-	took  []time.Duration
+	took  []probed
 }
 
-// probe probes every so often until stop is called, which waits for the last probes.
-func (s *system) probe(ctx context.Context, every time.Duration) (p *prober, stop func() (freshness, error), err error) {
+// probed is when a probe was acknowledged, and how long it then took to be visible.
+type probed struct {
+	at   time.Time
+	took time.Duration
+}
+
+// probe probes every so often until stop is called, which waits for the last probes and says how
+// those from some time on went.
+func (s *system) probe(ctx context.Context, every time.Duration) (p *prober, stop func(from time.Time) (freshness, error), err error) {
 	dial := grpc.WithTransportCredentials(insecure.NewCredentials())
 	collector, err := grpc.NewClient(s.collector, dial)
 	if err != nil {
@@ -72,7 +79,7 @@ func (s *system) probe(ctx context.Context, every time.Duration) (p *prober, sto
 	seen := make(chan error, 1)
 	watching, stopWatching := context.WithCancel(ctx)
 	go func() { seen <- p.watch(watching) }()
-	return p, func() (freshness, error) {
+	return p, func(from time.Time) (freshness, error) {
 		defer func() { _, _ = collector.Close(), feedback.Close() }()
 		stopSending()
 		err := <-sent
@@ -87,7 +94,7 @@ func (s *system) probe(ctx context.Context, every time.Duration) (p *prober, sto
 		if watched := <-seen; err == nil {
 			err = watched
 		}
-		return p.result(), err
+		return p.result(from), err
 	}, nil
 }
 
@@ -169,7 +176,7 @@ func (p *prober) note(rows []*flywheelv1.RatesRow, now time.Time) {
 	for _, row := range rows {
 		model := row.GetGroup()[0]
 		if at, ok := p.acked[model]; ok {
-			p.took = append(p.took, now.Sub(at))
+			p.took = append(p.took, probed{at, now.Sub(at)})
 			delete(p.acked, model)
 		}
 	}
@@ -179,18 +186,32 @@ func (p *prober) note(rows []*flywheelv1.RatesRow, now time.Time) {
 func (p *prober) take() []time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	took := p.took
+	var took []time.Duration
+	for _, probe := range p.took {
+		took = append(took, probe.took)
+	}
 	p.took = nil
 	return took
 }
 
-func (p *prober) result() freshness {
+func (p *prober) result(from time.Time) freshness {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.took) == 0 {
+	return freshnessOf(p.took, from)
+}
+
+// freshnessOf is how long the probes took that began at some time or later.
+func freshnessOf(probes []probed, from time.Time) freshness {
+	var took []time.Duration
+	for _, probe := range probes {
+		if !probe.at.Before(from) {
+			took = append(took, probe.took)
+		}
+	}
+	if len(took) == 0 {
 		return freshness{}
 	}
-	slices.Sort(p.took)
-	n := len(p.took)
-	return freshness{count: n, p50: p.took[n/2], p99: p.took[n*99/100], max: p.took[n-1]}
+	slices.Sort(took)
+	n := len(took)
+	return freshness{count: n, p50: took[n/2], p99: took[n*99/100], max: took[n-1]}
 }

@@ -4,22 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
+	"text/tabwriter"
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yirifi/flywheel/feedback"
-	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 	"github.com/yirifi/flywheel/internal/engine"
 	"github.com/yirifi/flywheel/internal/warehouse"
 	"github.com/yirifi/flywheel/processor"
@@ -56,9 +52,56 @@ var generateDay = []string{
 	`INSERT INTO bucket_touches SELECT 'default', toDateTime(intDiv($1, 1000) + number * 60, 'UTC'), 1, fromUnixTimestamp64Milli($1) FROM numbers(1440) WHERE $2 > 0`,
 }
 
-// measureHistory fills 90 days, lets the settler settle them, and asks for the rates by
+// historyRow is what a history of some size costs.
+type historyRow struct {
+	interactions int
+	// storing is without what is merged later.
+	storing, settling time.Duration
+	// raw are the bytes on disk of interactions and opportunities once they are merged,
+	// rates those of everything that queries read.
+	raw, rates uint64
+	one, eight latencies
+}
+
+// measureHistory measures histories of a tenth of some size and of that size.
+func measureHistory(ctx context.Context, interactions int) error {
+	var rows []historyRow
+	for _, n := range []int{interactions / 10, interactions} {
+		row, err := measureDays(ctx, n/historyDays*historyDays)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+	}
+	printHistory(os.Stdout, rows)
+	return nil
+}
+
+// measureDays fills 90 days, lets the settler settle them, and asks for the rates by
 // model over all of it.
-func measureHistory(ctx context.Context, interactions int) (err error) {
+func measureDays(ctx context.Context, interactions int) (row historyRow, err error) {
+	err = withDatabase(ctx, func(db *warehouse.DB, log *slog.Logger) error {
+		row.interactions = interactions
+		first := time.Now().UTC().Truncate(day).Add(-historyDays * day)
+		if err := row.fill(ctx, db, first, log); err != nil {
+			return err
+		}
+		// What was stored at once is merged first, for which real life has 90 days.
+		if err := (&system{db: db}).waitCount(ctx, "SELECT count() FROM system.merges", 0); err != nil {
+			return err
+		}
+		for tables, bytes := range map[string]*uint64{"table IN ('interactions', 'opportunities')": &row.raw, "table LIKE '%rate%'": &row.rates} {
+			if err := db.Conn().QueryRow(ctx, "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase() AND "+tables).Scan(bytes); err != nil {
+				return fmt.Errorf("read sizes on disk: %w", err)
+			}
+		}
+		return row.ask(ctx, db, first, log)
+	})
+	return row, err
+}
+
+// withDatabase starts an engine in a folder of its own, for as long as f takes.
+func withDatabase(ctx context.Context, f func(*warehouse.DB, *slog.Logger) error) (err error) {
 	dir, err := os.MkdirTemp("", "flywheel-bench-")
 	if err != nil {
 		return fmt.Errorf("make data folder: %w", err)
@@ -82,49 +125,46 @@ func measureHistory(ctx context.Context, interactions int) (err error) {
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
-	first := time.Now().UTC().Truncate(day).Add(-historyDays * day)
-	settling, err := fill(ctx, db, first, interactions, log)
-	if err != nil {
-		return err
-	}
-	// What was stored at once is merged first, for which real life has 90 days.
-	if err := (&system{db: db}).waitCount(ctx, "SELECT count() FROM system.merges", 0); err != nil {
-		return err
-	}
-	fmt.Fprintf(os.Stdout, "\nhistory of %s interactions and as many opportunities in %d days, %d cores, %s\n",
-		humanize.Comma(int64(interactions)), historyDays, runtime.NumCPU(), runtime.Version())
-	fmt.Fprintf(os.Stdout, "  settled in %.0f s: %s interactions/s into minutes, hours, days and users\n",
-		settling.Seconds(), whole(float64(interactions)/settling.Seconds()))
-	return ask(ctx, db, first, interactions, log)
+	return f(db, log)
 }
 
-// fill stores days and settles them, and returns how long settling took.
-func fill(ctx context.Context, db *warehouse.DB, first time.Time, interactions int, log *slog.Logger) (settling time.Duration, err error) {
+// generate stores a day of interactions.
+func generate(ctx context.Context, db *warehouse.DB, first time.Time, interactions int) error {
+	for _, sql := range generateDay {
+		if err := db.Conn().Exec(ctx, sql, first.UnixMilli(), interactions); err != nil {
+			return fmt.Errorf("generate a day: %w", err)
+		}
+	}
+	return nil
+}
+
+// fill stores days and settles them.
+func (r *historyRow) fill(ctx context.Context, db *warehouse.DB, first time.Time, log *slog.Logger) error {
 	settler, err := processor.NewSettler(processor.DefaultSettlerConfig(), db, log)
 	if err != nil {
-		return 0, fmt.Errorf("make settler: %w", err)
+		return fmt.Errorf("make settler: %w", err)
 	}
 	for n := range historyDays {
-		for _, sql := range generateDay {
-			if err := db.Conn().Exec(ctx, sql, first.Add(time.Duration(n)*day).UnixMilli(), interactions/historyDays); err != nil {
-				return 0, fmt.Errorf("generate a day: %w", err)
-			}
+		began := time.Now()
+		if err := generate(ctx, db, first.Add(time.Duration(n)*day), r.interactions/historyDays); err != nil {
+			return err
 		}
+		r.storing += time.Since(began)
 		if (n+1)%settleDays != 0 {
 			continue
 		}
-		began := time.Now()
+		began = time.Now()
 		if _, err := settler.SettleOnce(ctx); err != nil {
-			return 0, err
+			return err
 		}
-		settling += time.Since(began)
+		r.settling += time.Since(began)
 		fmt.Fprintf(os.Stderr, "history: %d of %d days stored and settled\n", n+1, historyDays)
 	}
-	return settling, nil
+	return nil
 }
 
-// ask measures the query, by one caller and by eight at once.
-func ask(ctx context.Context, db *warehouse.DB, first time.Time, interactions int, log *slog.Logger) (err error) {
+// ask measures the query, by one caller and by eight at once that ask for different things.
+func (r *historyRow) ask(ctx context.Context, db *warehouse.DB, first time.Time, log *slog.Logger) (err error) {
 	service, err := feedback.New(feedback.DefaultConfig(), db, log)
 	if err != nil {
 		return fmt.Errorf("make feedback service: %w", err)
@@ -140,14 +180,28 @@ func ask(ctx context.Context, db *warehouse.DB, first time.Time, interactions in
 		stop()
 		err = errors.Join(err, <-served)
 	}()
-	conn, err := grpc.NewClient(lis.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
+	for _, at := range []struct {
+		callers int
+		took    *latencies
+	}{{1, &r.one}, {8, &r.eight}} {
+		askers, closing, err := newAskers(lis.Addr().String(), at.callers, at.callers == 1, first)
+		if err != nil {
+			return err
+		}
+		err = askers[0].check(ctx, r.interactions)
+		if err == nil {
+			*at.took, err = askAll(ctx, askers, func(answers int) bool { return answers < historyQueries })
+		}
+		if err := errors.Join(err, closing()); err != nil {
+			return err
+		}
 	}
-	defer func() { _ = conn.Close() }()
-	client := flywheelv1.NewFeedbackServiceClient(conn)
-	request := &flywheelv1.GetRatesRequest{From: timestamppb.New(first), GroupBy: []flywheelv1.Dimension{flywheelv1.Dimension_DIMENSION_MODEL}}
-	resp, err := client.GetRates(ctx, request)
+	return nil
+}
+
+// check is an error unless the rates count so many interactions.
+func (a asker) check(ctx context.Context, interactions int) error {
+	resp, err := a.client.GetRates(ctx, a.request)
 	if err != nil {
 		return fmt.Errorf("ask for rates: %w", err)
 	}
@@ -155,40 +209,22 @@ func ask(ctx context.Context, db *warehouse.DB, first time.Time, interactions in
 	for _, row := range resp.GetRows() {
 		shown += row.GetCounts().GetShown()
 	}
-	if want := uint64(interactions / historyDays * historyDays); shown != want {
-		return fmt.Errorf("the rates count %d interactions, %d were stored", shown, want)
-	}
-	for _, callers := range []int{1, 8} {
-		took, err := callAll(ctx, client, request, callers)
-		if err != nil {
-			return err
-		}
-		slices.Sort(took)
-		n := len(took)
-		fmt.Fprintf(os.Stdout, "  GetRates by model over %d days, %d at once: p50 %.1f ms, p99 %.1f ms, max %.1f ms of %d\n", historyDays, callers,
-			milliseconds(took[n/2]), milliseconds(took[n*99/100]), milliseconds(took[n-1]), n)
+	if shown != uint64(interactions) {
+		return fmt.Errorf("the rates count %d interactions, %d were stored", shown, interactions)
 	}
 	return nil
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 
-// callAll returns how long each of the callers' queries took.
-func callAll(ctx context.Context, client flywheelv1.FeedbackServiceClient, request *flywheelv1.GetRatesRequest, callers int) ([]time.Duration, error) {
-	took := make([][]time.Duration, callers)
-	group, ctx := errgroup.WithContext(ctx)
-	for i := range callers {
-		group.Go(func() error {
-			for range historyQueries {
-				began := time.Now()
-				if _, err := client.GetRates(ctx, request); err != nil {
-					return fmt.Errorf("ask for rates: %w", err)
-				}
-				took[i] = append(took[i], time.Since(began))
-			}
-			return nil
-		})
+func printHistory(w io.Writer, rows []historyRow) {
+	fmt.Fprintf(w, "\nhistories of interactions and as many opportunities in %d days, %d cores, %s\n", historyDays, runtime.NumCPU(), runtime.Version())
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(out, "  interactions\tstored/s\tsettled/s\ton disk\tof it rates\tGetRates p50 ms\tp99 ms\t8 at once p50 ms\tp99 ms\t")
+	for _, r := range rows {
+		n := float64(r.interactions)
+		fmt.Fprintf(out, "  %s\t%s\t%s\t%s\t%s\t%.1f\t%.1f\t%.1f\t%.1f\t\n", whole(n), whole(n/r.storing.Seconds()), whole(n/r.settling.Seconds()),
+			humanize.IBytes(r.raw+r.rates), humanize.IBytes(r.rates), r.one.at(0.5), r.one.at(0.99), r.eight.at(0.5), r.eight.at(0.99))
 	}
-	err := group.Wait()
-	return slices.Concat(took...), err
+	_ = out.Flush()
 }

@@ -3,69 +3,185 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"slices"
+	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/grpc/metadata"
 
-	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
+	"github.com/yirifi/flywheel/internal/rpc"
 )
+
+// protocol is what the load generator speaks.
+type protocol string
+
+const (
+	flywheel protocol = "flywheel" // a stream of CollectStreamRequests
+	otlp     protocol = "otlp"     // calls with log records
+)
+
+// eventLoad is a load of the standard mix in batches of any number of events. It ends
+// after so many interactions, or with those that are under way after some time; zero
+// does not bound it.
+type eventLoad struct {
+	// protocol is flywheel unless told otherwise, the tenant the default one.
+	protocol protocol
+	tenant   string
+	clients  int
+	// batch is events per batch, window how many batches of a client may wait for
+	// their acknowledgement.
+	batch, window int
+	// perSession is how many interactions share a session.
+	perSession   int
+	interactions int
+	time         time.Duration
+	// limit bounds the events per second of all clients. Zero: as fast as acknowledged.
+	limit float64
+}
+
+// defaultWindow is how many batches of a client may wait for their acknowledgement.
+const defaultWindow = 8
+
+// load is the load that the flags ask for.
+func (o options) load() eventLoad {
+	return eventLoad{
+		clients: o.clients, batch: o.batch * eventsPer, window: defaultWindow, perSession: interactionsPerSession,
+		interactions: o.interactions, limit: o.rate,
+	}
+}
 
 // loadResult is what the load generator measured.
 type loadResult struct {
-	Events   int     `json:"events"`
-	Bytes    int     `json:"bytes"`
-	Seconds  float64 `json:"seconds"`
+	Events int `json:"events"`
+	Bytes  int `json:"bytes"`
+	// Began is when the first batch was made: Unix nanoseconds.
+	Began   int64   `json:"began"`
+	Seconds float64 `json:"seconds"`
+	// CPU is the CPU seconds since then: what it takes to make a tape is no part of it.
+	CPU      float64 `json:"cpu_seconds"`
 	AckP50Ms float64 `json:"ack_p50_ms"`
 	AckP99Ms float64 `json:"ack_p99_ms"`
 }
 
-// loadMain is the load generator, a process of its own so that its CPU time is
-// not taken for Flywheel's. It writes a loadResult to standard output once every
-// event is acknowledged.
+// command is the load as a process of its own, so that its CPU time is not taken for that
+// of what it loads. It writes a loadResult to out once every event is acknowledged.
+func (l eventLoad) command(ctx context.Context, target string, out io.Writer) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find own program: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, self, "load", "--target="+target, "--protocol="+string(l.protocol), "--tenant="+l.tenant,
+		"--clients="+strconv.Itoa(l.clients), "--batch="+strconv.Itoa(l.batch), "--window="+strconv.Itoa(l.window),
+		"--per-session="+strconv.Itoa(l.perSession), "--interactions="+strconv.Itoa(l.interactions),
+		"--time="+l.time.String(), "--rate="+strconv.FormatFloat(l.limit, 'f', 0, 64))
+	cmd.Stdout, cmd.Stderr = out, os.Stderr
+	return cmd, nil
+}
+
+// run sends the load and returns when it is acknowledged.
+func (l eventLoad) run(ctx context.Context, target string) (loadResult, usage, error) {
+	cmd, err := l.command(ctx, target, nil)
+	if err != nil {
+		return loadResult{}, usage{}, err
+	}
+	return runMeasured(cmd, "load generator")
+}
+
+// runMeasured runs a process that writes a loadResult, and returns what it used.
+func runMeasured(cmd *exec.Cmd, name string) (result loadResult, used usage, err error) {
+	cmd.Stdout = nil
+	out, err := cmd.Output()
+	if err != nil {
+		return loadResult{}, usage{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := json.Unmarshal(out, &result); err != nil {
+		return loadResult{}, usage{}, fmt.Errorf("read result of %s: %w", name, err)
+	}
+	return result, usage{name: name, cpu: result.CPU, memory: cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss * 1024}, nil
+}
+
+// loadMain is the process of an eventLoad.
 func loadMain(ctx context.Context, args []string) error {
+	var l eventLoad
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	target := flags.String("target", "", "address of the collector")
-	interactions := flags.Int("interactions", 0, "interactions to send")
-	clients := flags.Int("clients", 0, "concurrent clients")
-	batch := flags.Int("batch", 0, "interactions per batch")
-	rate := flags.Float64("rate", 0, "events per second, 0 for as fast as they are acknowledged")
+	flags.StringVar((*string)(&l.protocol), "protocol", "", "flywheel or otlp")
+	flags.StringVar(&l.tenant, "tenant", "", "tenant of the events")
+	flags.IntVar(&l.clients, "clients", 0, "concurrent clients")
+	flags.IntVar(&l.batch, "batch", 0, "events per batch")
+	flags.IntVar(&l.window, "window", 0, "batches of a client that may wait for their acknowledgement")
+	flags.IntVar(&l.perSession, "per-session", 0, "interactions per session")
+	flags.IntVar(&l.interactions, "interactions", 0, "interactions to send, 0 for any number")
+	flags.DurationVar(&l.time, "time", 0, "how long to send, 0 for any time")
+	flags.Float64Var(&l.limit, "rate", 0, "events per second, 0 for as fast as they are acknowledged")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	corpus, err := loadCorpus()
+	f := flywheelFormat()
+	if l.protocol == otlp {
+		f = otlpFormat()
+	}
+	t, err := newTape(f, l.perSession)
 	if err != nil {
 		return err
 	}
-	// pace is the time from one batch of a client to its next.
-	var pace time.Duration
-	if *rate > 0 {
-		pace = time.Duration(float64(*batch*eventsPer**clients) / *rate * float64(time.Second))
+	if l.tenant != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, rpc.TenantKey, l.tenant)
 	}
-	results := make([]clientResult, *clients)
-	start := time.Now()
+	result, err := l.send(ctx, *target, t)
+	return errors.Join(err, json.NewEncoder(os.Stdout).Encode(result))
+}
+
+// send sends the load from a tape and returns when it is acknowledged.
+func (l eventLoad) send(ctx context.Context, target string, t *tape) (loadResult, error) {
+	cpu, err := ownCPU()
+	if err != nil {
+		return loadResult{}, err
+	}
+	results := make([]clientResult, l.clients)
+	began := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
-	for i := range *clients {
-		share := *interactions / *clients
-		if i < *interactions%*clients {
-			share++
-		}
+	for i := range l.clients {
+		c := newClient(l, t, i, began)
 		group.Go(func() (err error) {
-			results[i], err = sendAll(ctx, *target, newMix(corpus, uint64(i)), share, *batch, pace)
+			if l.protocol == otlp {
+				results[i], err = c.call(ctx, target)
+			} else {
+				results[i], err = c.stream(ctx, target)
+			}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return err
+		return loadResult{}, err
 	}
-	total := loadResult{Seconds: time.Since(start).Seconds()}
+	result := total(results, time.Since(began))
+	result.Began = began.UnixNano()
+	after, err := ownCPU()
+	result.CPU = after - cpu
+	return result, err
+}
+
+// ownCPU is the CPU seconds that this process has used.
+func ownCPU() (float64, error) {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		return 0, fmt.Errorf("read own CPU time: %w", err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano()).Seconds(), nil
+}
+
+// total is what clients did together in some time.
+func total(results []clientResult, took time.Duration) loadResult {
+	total := loadResult{Seconds: took.Seconds()}
 	var latencies []time.Duration
 	for _, r := range results {
 		total.Events += r.events
@@ -73,127 +189,7 @@ func loadMain(ctx context.Context, args []string) error {
 		latencies = append(latencies, r.latencies...)
 	}
 	slices.Sort(latencies)
-	total.AckP50Ms = float64(latencies[len(latencies)/2].Microseconds()) / 1e3
-	total.AckP99Ms = float64(latencies[len(latencies)*99/100].Microseconds()) / 1e3
-	return json.NewEncoder(os.Stdout).Encode(total)
-}
-
-// window is how many batches of a client may wait for their acknowledgement.
-const window = 8
-
-type clientResult struct {
-	events, bytes int
-	latencies     []time.Duration
-}
-
-// sendAll sends a client's interactions over one stream and waits until each
-// batch is acknowledged in full.
-func sendAll(ctx context.Context, target string, m *mix, interactions, perBatch int, pace time.Duration) (clientResult, error) {
-	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(bytesCodec{})))
-	if err != nil {
-		return clientResult{}, fmt.Errorf("connect to collector: %w", err)
-	}
-	defer func() { _ = conn.Close() }()
-	stream, err := conn.NewStream(ctx, &flywheelv1.CollectorService_ServiceDesc.Streams[0], flywheelv1.CollectorService_CollectStream_FullMethodName)
-	if err != nil {
-		return clientResult{}, fmt.Errorf("open stream: %w", err)
-	}
-	sent := make(chan sentBatch, window)
-	var result clientResult
-	group, _ := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		for batch := range sent {
-			if err := receiveAck(stream, batch, &result); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	group.Go(func() error {
-		defer close(sent)
-		return sendBatches(stream, m, interactions, perBatch, pace, sent)
-	})
-	if err := group.Wait(); err != nil {
-		return clientResult{}, err
-	}
-	return result, nil
-}
-
-type sentBatch struct {
-	at            time.Time
-	events, bytes int
-}
-
-func sendBatches(stream grpc.ClientStream, m *mix, interactions, perBatch int, pace time.Duration, sent chan<- sentBatch) error {
-	due := time.Now()
-	for interactions > 0 {
-		if pace > 0 {
-			<-time.After(time.Until(due))
-			due = due.Add(pace)
-		}
-		n := min(perBatch, interactions)
-		interactions -= n
-		id := m.id(time.Now())
-		batch := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), id[:])
-		for range n {
-			batch = m.interaction(batch)
-		}
-		sent <- sentBatch{at: time.Now(), events: n * eventsPer, bytes: len(batch)}
-		if err := stream.SendMsg(batch); err != nil {
-			return fmt.Errorf("send batch: %w", err)
-		}
-	}
-	return stream.CloseSend()
-}
-
-func receiveAck(stream grpc.ClientStream, batch sentBatch, result *clientResult) error {
-	var resp flywheelv1.CollectStreamResponse
-	if err := stream.RecvMsg(&resp); err != nil {
-		return fmt.Errorf("receive answer: %w", err)
-	}
-	if int(resp.GetAccepted()) != batch.events {
-		return fmt.Errorf("batch of %d events: %d accepted, error %v, first rejection %v", batch.events, resp.GetAccepted(), resp.GetError(), resp.GetRejected()[:min(1, len(resp.GetRejected()))])
-	}
-	result.events += batch.events
-	result.bytes += batch.bytes
-	result.latencies = append(result.latencies, time.Since(batch.at))
-	return nil
-}
-
-// appendEvent appends an event as field 2 of a CollectStreamRequest.
-func appendEvent(batch []byte, event *flywheelv1.Event) []byte {
-	size := event.SizeVT()
-	batch = protowire.AppendTag(batch, 2, protowire.BytesType)
-	batch = protowire.AppendVarint(batch, uint64(size))
-	at := len(batch)
-	batch = append(batch, make([]byte, size)...)
-	if _, err := event.MarshalToSizedBufferVT(batch[at:]); err != nil {
-		panic(err) // generated code fails only on a nil oneof member
-	}
-	return batch
-}
-
-// bytesCodec sends ready-made bytes and receives messages.
-type bytesCodec struct{}
-
-// Name is the content subtype of the standard codec, which the server expects.
-func (bytesCodec) Name() string { return "proto" }
-
-// Marshal passes bytes on.
-func (bytesCodec) Marshal(v any) (mem.BufferSlice, error) {
-	data, ok := v.([]byte)
-	if !ok {
-		return nil, fmt.Errorf("marshal %T: bytes are needed", v)
-	}
-	return mem.BufferSlice{mem.SliceBuffer(data)}, nil
-}
-
-// Unmarshal decodes an answer.
-func (bytesCodec) Unmarshal(data mem.BufferSlice, v any) error {
-	resp, ok := v.(*flywheelv1.CollectStreamResponse)
-	if !ok {
-		return fmt.Errorf("unmarshal %T: a CollectStreamResponse is needed", v)
-	}
-	return resp.UnmarshalVT(data.Materialize())
+	total.AckP50Ms = milliseconds(latencies[len(latencies)/2])
+	total.AckP99Ms = milliseconds(latencies[len(latencies)*99/100])
+	return total
 }

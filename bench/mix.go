@@ -8,12 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
-
-	"github.com/google/uuid"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
-	"github.com/yirifi/flywheel/test/ledger"
 )
 
 // The standard mix, per interaction: requested, generated with a prompt of 1 KB
@@ -24,32 +20,33 @@ const (
 	completionBytes = 200
 	editsPer        = 10
 	eventsPer       = 6 + editsPer
-	// interactionsPerSession is how many interactions share a session.
+	// interactionsPerSession is how many interactions share a session, unless told otherwise.
 	interactionsPerSession = 100
-	corpusBytes            = 16 << 20
+	// mixUsers is how many users there are, one session after the other.
+	mixUsers    = 4
+	corpusBytes = 16 << 20
 )
 
-// mix makes the events of one client. It is not safe for concurrent use.
+// mix makes the events of interactions, all but their ids and times. It is not safe for
+// concurrent use.
 type mix struct {
 	corpus   string
 	random   *rand.Rand
-	session  uuid.UUID
 	sequence uint64
 	made     int
-	dims     *flywheelv1.Dimensions
-	event    flywheelv1.Event
-	content  flywheelv1.Content
+	// perSession is how many interactions share a session.
+	perSession int
+	dims       *flywheelv1.Dimensions
 }
 
-func newMix(corpus string, client uint64) *mix {
+func newMix(corpus string, perSession int) *mix {
 	return &mix{
-		corpus: corpus,
-		random: rand.New(rand.NewPCG(1, client)),
+		corpus: corpus, random: rand.New(rand.NewPCG(1, 1)), perSession: perSession,
 		dims: &flywheelv1.Dimensions{
 			Surface: flywheelv1.Surface_SURFACE_INLINE_COMPLETION, Model: "bench-7b@1", Variant: "control",
 			Experiment: "bench", Language: "go", Client: "bench", ClientVersion: "1.0.0",
 			ViewKind: flywheelv1.ViewKind_VIEW_KIND_GHOST_TEXT, Source: flywheelv1.Source_SOURCE_NETWORK,
-			Trigger: flywheelv1.Trigger_TRIGGER_TYPING, User: fmt.Sprintf("user-%d", client), Repository: "bench",
+			Trigger: flywheelv1.Trigger_TRIGGER_TYPING, Repository: "bench",
 		},
 	}
 }
@@ -81,53 +78,47 @@ func (m *mix) text(n int) string {
 	return strings.ToValidUTF8(m.corpus[at:at+n], "?")
 }
 
-func (m *mix) id(at time.Time) uuid.UUID { return ledger.NewID(m.random, at) }
-
-// interaction appends the events of one interaction to a batch, each as field 2
-// of a CollectStreamRequest.
-func (m *mix) interaction(batch []byte) []byte {
-	now := time.Now()
-	if m.made%interactionsPerSession == 0 {
-		m.session, m.sequence = m.id(now), 0
+// interaction calls add with each event of the next interaction, which add may keep. It
+// says whether the event is the first of a session and whether it names an interaction.
+func (m *mix) interaction(add func(e *flywheelv1.Event, session, interaction bool)) {
+	session := m.made%m.perSession == 0
+	if session {
+		m.sequence = 0
+		m.dims.User = fmt.Sprintf("user-%d", m.made/m.perSession%mixUsers)
 	}
 	m.made++
-	opportunity, interaction := m.id(now), m.id(now)
-	m.event = flywheelv1.Event{SessionId: m.session[:], OpportunityId: opportunity[:], TimeUnixUs: now.UnixMicro()}
-	write := func(interactionID []byte) {
+	write := func(e *flywheelv1.Event, interaction bool) {
 		m.sequence++
-		id := m.id(now)
-		m.event.EventId, m.event.Sequence, m.event.InteractionId = id[:], m.sequence, interactionID
-		batch = appendEvent(batch, &m.event)
-		m.event.Content = nil
+		e.Sequence = m.sequence
+		add(e, session, interaction)
+		session = false
 	}
 	for range editsPer {
-		text := m.text(1 + m.random.IntN(12))
-		m.content = flywheelv1.Content{Consent: flywheelv1.Consent_CONSENT_TRAINING, Text: text}
-		m.event.Content = &m.content
-		m.event.Payload = &flywheelv1.Event_Edit{Edit: &flywheelv1.Edit{
-			Document: "main.go", Version: m.sequence, Offset: uint64(m.random.IntN(1 << 16)),
-			InsertedLength: uint64(len(text)), Source: flywheelv1.EditSource_EDIT_SOURCE_USER,
-		}}
-		write(nil)
+		write(m.edit(), false)
 	}
-	m.event.Payload = &flywheelv1.Event_Requested{Requested: &flywheelv1.Requested{Dimensions: m.dims}}
-	write(nil)
-	m.content = flywheelv1.Content{Consent: flywheelv1.Consent_CONSENT_TRAINING, Prompt: m.text(promptBytes), Text: m.text(completionBytes)}
-	m.event.Content = &m.content
-	m.event.Payload = &flywheelv1.Event_Generated{Generated: &flywheelv1.Generated{
-		Kind: flywheelv1.InteractionKind_INTERACTION_KIND_COMPLETION, FirstTokenUs: 90_000, LatencyUs: 180_000,
-		PromptTokens: 256, OutputTokens: 50, OutputChars: completionBytes, OutputLines: 6,
-	}}
-	write(interaction[:])
-	m.event.Payload = &flywheelv1.Event_Shown{Shown: &flywheelv1.Shown{Dimensions: m.dims, LatencyUs: int64(100_000 + m.random.IntN(200_000))}}
-	write(interaction[:])
-	m.event.Payload = &flywheelv1.Event_Read{Read: &flywheelv1.Read{VisibleUs: 900_000}}
-	write(interaction[:])
-	m.event.Payload = &flywheelv1.Event_Ended{Ended: &flywheelv1.Ended{
+	write(&flywheelv1.Event{Payload: &flywheelv1.Event_Requested{Requested: &flywheelv1.Requested{Dimensions: m.dims}}}, false)
+	write(&flywheelv1.Event{
+		Content: &flywheelv1.Content{Consent: flywheelv1.Consent_CONSENT_TRAINING, Prompt: m.text(promptBytes), Text: m.text(completionBytes)},
+		Payload: &flywheelv1.Event_Generated{Generated: &flywheelv1.Generated{
+			Kind: flywheelv1.InteractionKind_INTERACTION_KIND_COMPLETION, FirstTokenUs: 90_000, LatencyUs: 180_000,
+			PromptTokens: 256, OutputTokens: 50, OutputChars: completionBytes, OutputLines: 6,
+		}},
+	}, true)
+	write(&flywheelv1.Event{Payload: &flywheelv1.Event_Shown{Shown: &flywheelv1.Shown{Dimensions: m.dims, LatencyUs: int64(100_000 + m.random.IntN(200_000))}}}, true)
+	write(&flywheelv1.Event{Payload: &flywheelv1.Event_Read{Read: &flywheelv1.Read{VisibleUs: 900_000}}}, true)
+	write(&flywheelv1.Event{Payload: &flywheelv1.Event_Ended{Ended: &flywheelv1.Ended{
 		Outcome: flywheelv1.Outcome(1 + m.random.IntN(7)), VisibleUs: 1_200_000, AcceptedChars: completionBytes,
-	}}
-	write(interaction[:])
-	m.event.Payload = &flywheelv1.Event_Retention{Retention: &flywheelv1.Retention{RetainedChars: completionBytes, FourGram: new(float32(1))}}
-	write(interaction[:])
-	return batch
+	}}}, true)
+	write(&flywheelv1.Event{Payload: &flywheelv1.Event_Retention{Retention: &flywheelv1.Retention{RetainedChars: completionBytes, FourGram: new(float32(1))}}}, true)
+}
+
+func (m *mix) edit() *flywheelv1.Event {
+	text := m.text(1 + m.random.IntN(12))
+	return &flywheelv1.Event{
+		Content: &flywheelv1.Content{Consent: flywheelv1.Consent_CONSENT_TRAINING, Text: text},
+		Payload: &flywheelv1.Event_Edit{Edit: &flywheelv1.Edit{
+			Document: "main.go", Version: m.sequence + 1, Offset: uint64(m.random.IntN(1 << 16)),
+			InsertedLength: uint64(len(text)), Source: flywheelv1.EditSource_EDIT_SOURCE_USER,
+		}},
+	}
 }

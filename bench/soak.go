@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +15,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/yirifi/flywheel/internal/eventlog"
+	"github.com/yirifi/flywheel/internal/rpc"
 )
 
 const (
@@ -89,11 +88,11 @@ func measureSoak(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	settled, err := system.waitSettled(ctx, o.interactions, s.began)
+	settled, err := system.waitSettled(ctx, rpc.DefaultTenant, o.interactions, s.began)
 	if err != nil {
 		return err
 	}
-	if _, err := stopProbing(); err != nil {
+	if _, err := stopProbing(s.began); err != nil {
 		return err
 	}
 	s.print(os.Stdout, load, settled)
@@ -101,33 +100,26 @@ func measureSoak(ctx context.Context, o options) (err error) {
 }
 
 // run sends the load and samples until it is acknowledged.
-func (s *soak) run(ctx context.Context, o options) (loadResult, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return loadResult{}, fmt.Errorf("find own program: %w", err)
-	}
-	var out bytes.Buffer
-	load := s.system.loadGenerator(ctx, self, o, &out)
-	if err := load.Start(); err != nil {
-		return loadResult{}, fmt.Errorf("start load generator: %w", err)
-	}
+func (s *soak) run(ctx context.Context, o options) (result loadResult, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- load.Wait() }()
+	go func() {
+		var err error
+		result, _, err = o.load().run(ctx, s.system.collector)
+		ended <- err
+	}()
 	tick := time.NewTicker(soakSample)
 	defer tick.Stop()
 	for {
 		select {
 		case err := <-ended:
-			if err != nil {
-				return loadResult{}, fmt.Errorf("load generator: %w", err)
-			}
-			var result loadResult
-			err = json.NewDecoder(&out).Decode(&result)
 			return result, err
 		case <-tick.C:
 		}
 		if err := s.sample(ctx); err != nil {
-			return loadResult{}, errors.Join(err, load.Process.Kill(), <-ended)
+			cancel()
+			return loadResult{}, errors.Join(err, <-ended)
 		}
 	}
 }

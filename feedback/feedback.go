@@ -6,6 +6,8 @@
 // time range, whichever are read. Where minutes have expired (--keep-rates), that is no
 // longer so: a range, or a time bucket, that does not begin and end at a whole hour then
 // counts the whole hours in it, and of the edges nothing.
+//
+// Callers who ask for the same at the same time share one statement.
 package feedback
 
 import (
@@ -33,6 +35,9 @@ type Feedback struct {
 	log *slog.Logger
 
 	catalogs catalogs
+	// rates are the queries of rates under way, models those of catalogs.
+	rates  flights[[]*counted]
+	models flights[catalog]
 }
 
 // New returns a feedback service of the rates in db, which it does not own.
@@ -52,6 +57,8 @@ func (f *Feedback) Serve(ctx context.Context, lis net.Listener, others ...func(g
 	for _, register := range others {
 		register(srv)
 	}
+	defer f.rates.wait()
+	defer f.models.wait()
 	return rpc.Serve(ctx, srv, lis, f.cfg.Grace)
 }
 
@@ -125,7 +132,7 @@ func (f *Feedback) find(ctx context.Context, tenant string, q query, stages []fl
 	var registered catalog
 	group, both := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		found.rows, err = q.run(both, f.db.Conn(), tenant, f.cfg.MaxRows+1)
+		found.rows, err = f.run(both, tenant, q)
 		return err
 	})
 	if at >= 0 {
@@ -144,4 +151,11 @@ func (f *Feedback) find(ctx context.Context, tenant string, q query, stages []fl
 		found.models, err = f.registered(ctx, tenant, registered, found.rows, at)
 	}
 	return found, err
+}
+
+// run runs a query, together with the callers who ask for the same meanwhile.
+func (f *Feedback) run(ctx context.Context, tenant string, q query) ([]*counted, error) {
+	return f.rates.run(ctx, q.key(tenant), func(ctx context.Context) ([]*counted, error) {
+		return q.run(ctx, f.db.Conn(), tenant, f.cfg.MaxRows+1)
+	})
 }

@@ -46,9 +46,10 @@ func (f *Feedback) atStages(ctx context.Context, tenant string, q query, stages 
 	return q, nil
 }
 
-// catalogAge is how old the catalog may be that rates are joined with: reading it for
-// each of them would cost as much as a fifth of the rates.
-const catalogAge = time.Second
+// A catalog that rates are joined with is read again when it is older than catalogAge, while
+// one up to twice as old, a second, is used: waiting for it, also once a second, would be
+// seen in the slowest of a hundred queries.
+const catalogAge = time.Second / 2
 
 // catalog is the first models of a tenant that are registered; more says whether there
 // are others.
@@ -65,12 +66,13 @@ type catalogs struct {
 	changes  int // how often catalogs were forgotten because models changed
 }
 
-// get returns the catalog that is kept; changes is for put, if there is none.
-func (c *catalogs) get(tenant string) (found catalog, changes int, ok bool) {
+// get returns the catalog that is kept and its age, which is beyond use when there is none;
+// changes is for put.
+func (c *catalogs) get(tenant string) (found catalog, age time.Duration, changes int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	found, ok = c.byTenant[tenant]
-	return found, c.changes, ok && time.Since(found.readAt) < catalogAge
+	found = c.byTenant[tenant]
+	return found, time.Since(found.readAt), c.changes
 }
 
 // put keeps a catalog, unless models changed while it was read, and forgets those that
@@ -78,7 +80,7 @@ func (c *catalogs) get(tenant string) (found catalog, changes int, ok bool) {
 func (c *catalogs) put(tenant string, read catalog, changes int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	maps.DeleteFunc(c.byTenant, func(_ string, old catalog) bool { return time.Since(old.readAt) >= catalogAge })
+	maps.DeleteFunc(c.byTenant, func(_ string, old catalog) bool { return time.Since(old.readAt) >= 2*catalogAge })
 	if changes == c.changes {
 		c.byTenant[tenant] = read
 	}
@@ -94,10 +96,24 @@ func (f *Feedback) ModelsChanged(tenant string) {
 }
 
 func (f *Feedback) catalog(ctx context.Context, tenant string) (catalog, error) {
-	kept, changes, ok := f.catalogs.get(tenant)
-	if ok {
+	kept, age, changes := f.catalogs.get(tenant)
+	if age < catalogAge {
 		return kept, nil
 	}
+	// Who comes after a change of models joins no read from before it.
+	query := fmt.Sprint(changes, " ", tenant)
+	read := func(ctx context.Context) (catalog, error) { return f.readCatalog(ctx, tenant, changes) }
+	if age < 2*catalogAge {
+		f.models.begin(ctx, query, read)
+		return kept, nil
+	}
+	return f.models.run(ctx, query, read)
+}
+
+// readCatalog reads a catalog and keeps it, unless models have changed since.
+func (f *Feedback) readCatalog(ctx context.Context, tenant string, changes int) (catalog, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.QueryTimeout)
+	defer cancel()
 	began := time.Now()
 	found, err := registry.Models(ctx, f.db, tenant, registry.ModelQuery{Limit: maxFilterValues + 1})
 	if err != nil {

@@ -96,12 +96,19 @@ func (q query) arguments(tenant string, maxRows int) []any {
 	return args
 }
 
+// priority is the nice value of the threads that work on a statement, where ClickHouse may
+// set it (CAP_SYS_NICE): a statement takes 2 ms of CPU time, for which it waits ten times as
+// long while events come in as fast as the machine allows. It is no part of the statement,
+// whose settings do not count for the thread that reads them.
+const priority = -10
+
 // run returns up to maxRows rows of a tenant's rates, ordered by time bucket and group.
 func (q query) run(ctx context.Context, conn driver.Conn, tenant string, maxRows int) (found []*counted, err error) {
 	sql, err := q.statement()
 	if err != nil {
 		return nil, err
 	}
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"os_thread_priority": priority}))
 	rows, err := conn.Query(ctx, sql, q.arguments(tenant, maxRows)...)
 	if err != nil {
 		return nil, fmt.Errorf("query rates: %w", err)

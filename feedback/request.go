@@ -38,6 +38,9 @@ type query struct {
 	width uint32
 }
 
+// key tells the queries of tenants apart: two have the same only if they are the same.
+func (q query) key(tenant string) string { return fmt.Sprintf("%q %#v", tenant, q) }
+
 // filter keeps what has one of the values in a column.
 type filter struct {
 	column string

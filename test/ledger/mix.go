@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -39,16 +40,9 @@ func (m *mix) id(at time.Time) uuid.UUID { return NewID(m.random, at) }
 
 // NewID is a UUIDv7 of the given time; the rest of it is drawn from random.
 func NewID(random *rand.Rand, at time.Time) (id uuid.UUID) {
-	ms := uint64(at.UnixMilli())
-	for i := range 6 {
-		id[i] = byte(ms >> (40 - 8*i))
-	}
 	high, low := random.Uint64(), random.Uint64()
-	for i := range 8 {
-		id[8+i] = byte(low >> (8 * i))
-	}
-	id[6], id[7] = 0x70|byte(high&0x0f), byte(high>>8)
-	id[8] = 0x80 | id[8]&0x3f
+	binary.BigEndian.PutUint64(id[:8], uint64(at.UnixMilli())<<16|0x7000|high&0x0fff)
+	binary.BigEndian.PutUint64(id[8:], 1<<63|low>>2)
 	return id
 }
 
