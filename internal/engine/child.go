@@ -23,6 +23,9 @@ const (
 	pollEvery  = 20 * time.Millisecond
 )
 
+// errPortTaken says that a child ended because another process listens on its port.
+var errPortTaken = errors.New("a port is taken")
+
 // launch is what it takes to start a child.
 type launch struct {
 	program, library, dir, config string
@@ -78,7 +81,11 @@ func (c *child) waitReady(ctx context.Context, dsn string) error {
 		}
 		select {
 		case <-c.exited:
-			return fmt.Errorf("ClickHouse ended before it served: %w: %s", c.err, c.stderr)
+			err := fmt.Errorf("ClickHouse ended before it served: %w: %s", c.err, c.stderr)
+			if strings.Contains(c.stderr.String(), "Address already in use") {
+				return fmt.Errorf("%w: %w", errPortTaken, err)
+			}
+			return err
 		case <-ctx.Done():
 			return fmt.Errorf("wait for ClickHouse: %w (last answer: %w)", ctx.Err(), err)
 		case <-tick.C:
