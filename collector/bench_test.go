@@ -2,8 +2,11 @@ package collector
 
 import (
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/grpc/mem"
@@ -78,6 +81,41 @@ func BenchmarkCollect(b *testing.B) {
 		if _, err := c.collectRaw(b.Context(), batch); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkSingleEvents measures clients that send one event at a time and wait for its
+// durable acknowledgement: what many of them send shares a sync.
+func BenchmarkSingleEvents(b *testing.B) {
+	for _, clients := range []int{1, 8, 64} {
+		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+			c := serve(b, openLog(b, nil), nil)
+			batch := encode(b, request(shown(time.Now())))
+			took := make([][]time.Duration, clients)
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var sending sync.WaitGroup
+			b.ResetTimer()
+			for i := range clients {
+				sending.Go(func() {
+					for left.Add(-1) >= 0 {
+						began := time.Now()
+						if _, err := c.collectRaw(b.Context(), batch); err != nil {
+							b.Error(err)
+							return
+						}
+						took[i] = append(took[i], time.Since(began))
+					}
+				})
+			}
+			sending.Wait()
+			all := slices.Concat(took...)
+			slices.Sort(all)
+			b.ReportMetric(float64(len(all))/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(float64(all[len(all)/2].Microseconds())/1e3, "p50-ms")
+			b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1e3, "p99-ms")
+			b.ReportMetric(float64(b.N)/float64(c.Stats().Groups), "events/group")
+		})
 	}
 }
 

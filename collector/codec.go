@@ -29,8 +29,8 @@ type codec struct {
 	pool     mem.BufferPool
 }
 
-func newCodec() codec {
-	return codec{standard: encoding.GetCodecV2(proto.Name), pool: mem.DefaultBufferPool()}
+func newCodec(pool mem.BufferPool) codec {
+	return codec{standard: encoding.GetCodecV2(proto.Name), pool: pool}
 }
 
 // Name is the name of the standard codec: the wire format is the same.

@@ -13,6 +13,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -80,8 +81,10 @@ func New(cfg Config, log Publisher, logger *slog.Logger) (*Collector, error) {
 // took longer than StopGrace, and an error when the listener failed.
 func (c *Collector) Serve(ctx context.Context, lis net.Listener) error {
 	s := &service{Collector: c, stopping: ctx.Done()}
+	buffers := &pool{}
 	options := append([]grpc.ServerOption{
-		grpc.ForceServerCodecV2(newCodec()),
+		grpc.ForceServerCodecV2(newCodec(buffers)),
+		experimental.BufferPool(buffers),
 		grpc.MaxRecvMsgSize(2 * c.cfg.MaxBatchBytes),
 	}, c.cfg.ServerOptions...)
 	srv := rpc.NewServer(c.logger, options...)

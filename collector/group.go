@@ -60,8 +60,7 @@ type committer struct {
 	published func(eventlog.Lane, time.Duration)
 	tracer    trace.Tracer // nil: off
 	logger    *slog.Logger
-	// failing: the last publish failed. The log says so once, not per group.
-	failing atomic.Bool
+	state     reportedState
 
 	mu       sync.Mutex
 	open     *group
@@ -151,7 +150,7 @@ func (c *committer) publish(g *group) {
 	began := time.Now()
 	g.err = c.log.Publish(ctx, c.lane, g.record)
 	endSpan(span, g.err)
-	c.note(g, time.Since(began))
+	c.note(g, began, time.Now())
 	c.waiting.Add(-int64(len(g.record)))
 	c.recycle(g.record)
 	g.record = nil
@@ -160,11 +159,12 @@ func (c *committer) publish(g *group) {
 
 // note counts a published group, and reports when publishing begins to fail and
 // when it works again.
-func (c *committer) note(g *group, took time.Duration) {
+func (c *committer) note(g *group, began, ended time.Time) {
+	changed := c.state.change(g.err != nil, ended)
 	lane := &c.stats.lanes[c.lane]
 	if g.err != nil {
 		lane.failed.Add(1)
-		if !c.failing.Swap(true) {
+		if changed {
 			c.logger.Warn("the log refuses events", slog.Int("bytes", len(g.record)), slog.Any("error", g.err))
 		}
 		return
@@ -172,11 +172,34 @@ func (c *committer) note(g *group, took time.Duration) {
 	lane.groups.Add(1)
 	lane.bytes.Add(uint64(len(g.record)))
 	if c.published != nil {
-		c.published(c.lane, took)
+		c.published(c.lane, ended.Sub(began))
 	}
-	if c.failing.Swap(false) {
+	if changed {
 		c.logger.Info("the log takes events again")
 	}
+}
+
+// stateEvery is how often at most a lane reports that it began or ceased to fail. A
+// lane that is full takes a group whenever processors free some room.
+const stateEvery = 10 * time.Second
+
+// reportedState is whether a lane was last reported to fail. The zero value is a lane
+// that works. It is safe for concurrent use.
+type reportedState struct {
+	mu      sync.Mutex
+	failing bool
+	at      time.Time
+}
+
+// change reports whether what a group has met is to be reported.
+func (s *reportedState) change(failing bool, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if failing == s.failing || now.Sub(s.at) < stateEvery {
+		return false
+	}
+	s.failing, s.at = failing, now
+	return true
 }
 
 // wait returns when nothing is being published any more. There must be no more

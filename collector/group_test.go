@@ -275,3 +275,32 @@ func TestClientThatLeaves(t *testing.T) {
 		t.Errorf("%d events are in the log, want 2", got)
 	}
 }
+
+// TestStateIsReportedNowAndThen: a lane that is full and freed in turn says so every
+// stateEvery at most, and one that stays as it is says nothing.
+func TestStateIsReportedNowAndThen(t *testing.T) {
+	t.Parallel()
+	var state reportedState
+	now := time.Now()
+	for i, step := range []struct {
+		after   time.Duration
+		failing bool
+		report  bool
+	}{
+		{0, false, false},
+		{time.Millisecond, true, true},
+		{time.Millisecond, false, false},
+		{time.Millisecond, true, false},
+		{stateEvery, true, false},
+		{time.Millisecond, false, true},
+		{stateEvery - time.Millisecond, true, false},
+		{time.Millisecond, true, true},
+		{stateEvery - time.Millisecond, false, false},
+		{time.Millisecond, false, true},
+	} {
+		now = now.Add(step.after)
+		if got := state.change(step.failing, now); got != step.report {
+			t.Errorf("step %d: reported %v, want %v", i, got, step.report)
+		}
+	}
+}

@@ -21,7 +21,13 @@ const (
 	// stderrKept is how much of a child's standard error an error message carries.
 	stderrKept = 4096
 	pollEvery  = 20 * time.Millisecond
+	// pollTimeout bounds the wait for one answer: whoever took the child's port may give
+	// none.
+	pollTimeout = 2 * time.Second
 )
+
+// errPortTaken says that a child ended because another process listens on its port.
+var errPortTaken = errors.New("a port is taken")
 
 // launch is what it takes to start a child.
 type launch struct {
@@ -64,13 +70,12 @@ func (c *child) waitReady(ctx context.Context, dsn string) error {
 	if err != nil {
 		return fmt.Errorf("connect to ClickHouse: %w", err)
 	}
+	options.DialTimeout = pollTimeout
 	conn, err := clickhouse.Open(options)
 	if err != nil {
 		return fmt.Errorf("connect to ClickHouse: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
 	for {
 		err := conn.Ping(ctx)
 		if err == nil {
@@ -78,10 +83,14 @@ func (c *child) waitReady(ctx context.Context, dsn string) error {
 		}
 		select {
 		case <-c.exited:
-			return fmt.Errorf("ClickHouse ended before it served: %w: %s", c.err, c.stderr)
+			err := fmt.Errorf("ClickHouse ended before it served: %w: %s", c.err, c.stderr)
+			if strings.Contains(c.stderr.String(), "Address already in use") {
+				return fmt.Errorf("%w: %w", errPortTaken, err)
+			}
+			return err
 		case <-ctx.Done():
 			return fmt.Errorf("wait for ClickHouse: %w (last answer: %w)", ctx.Err(), err)
-		case <-tick.C:
+		case <-time.After(pollEvery): // from now on: a child that has ended comes first
 		}
 	}
 }

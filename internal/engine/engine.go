@@ -31,6 +31,8 @@ const (
 	// readyTimeout bounds the time from the start of a child to its first answer.
 	// A large data folder takes seconds to load.
 	readyTimeout = 2 * time.Minute
+	// startAttempts is on how many choices of ports a start is tried.
+	startAttempts = 5
 	// steadyAfter is how long a child must have served for the next restart to come
 	// at once again.
 	steadyAfter = 30 * time.Second
@@ -72,6 +74,11 @@ type Engine struct {
 // when there is no library, and one that names the folder when another engine uses
 // it. The engine outlives ctx; end it with [Engine.Stop].
 func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Engine, error) {
+	return startOn(ctx, cfg, FreePorts, log)
+}
+
+// startOn is Start with the ports that pick chooses, as many as it is asked for.
+func startOn(ctx context.Context, cfg Config, pick func(int) ([]int, error), log *slog.Logger) (*Engine, error) {
 	if err := cfg.Cluster.Validate(); err != nil {
 		return nil, fmt.Errorf("configure ClickHouse: %w", err)
 	}
@@ -94,24 +101,40 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Engine, error) {
 	if !held {
 		return nil, fmt.Errorf("ClickHouse data folder %s is in use by another process: stop that one or choose another folder", dir)
 	}
-	e, err := newEngine(dir, library, cfg, lock, log)
+	e, first, err := startFirst(ctx, dir, library, cfg, pick, log)
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
-	first, err := e.start(ctx)
-	if err != nil {
-		return nil, errors.Join(err, lock.Unlock())
-	}
+	e.lock = lock
 	go e.supervise(first)
 	return e, nil
 }
 
-// newEngine chooses ports and password and writes the settings for the children.
-func newEngine(dir, library string, cfg Config, lock *flock.Flock, log *slog.Logger) (*Engine, error) {
-	ports, err := FreePorts(2)
-	if err != nil {
-		return nil, err
+// startFirst starts the first child, on other ports when somebody took them meanwhile.
+func startFirst(ctx context.Context, dir, library string, cfg Config, pick func(int) ([]int, error), log *slog.Logger) (*Engine, *child, error) {
+	for attempt := 1; ; attempt++ {
+		ports, err := pick(2)
+		if err != nil {
+			return nil, nil, err
+		}
+		e, err := newEngine(dir, library, cfg, ports, log)
+		if err != nil {
+			return nil, nil, err
+		}
+		first, err := e.start(ctx)
+		if err == nil {
+			return e, first, nil
+		}
+		if !errors.Is(err, errPortTaken) || attempt == startAttempts {
+			return nil, nil, err
+		}
+		log.Info("ClickHouse starts again: another process took a port", slog.Any("error", err))
 	}
+}
+
+// newEngine chooses the password and writes the settings for the children, which listen
+// on ports, the first of which is that of the native protocol; a cluster has its own.
+func newEngine(dir, library string, cfg Config, ports []int, log *slog.Logger) (*Engine, error) {
 	password := rand.Text()
 	if cfg.Cluster != nil {
 		ports[0], password = cfg.Cluster.Ports[cfg.Cluster.Node], cfg.Cluster.Password
@@ -129,7 +152,6 @@ func newEngine(dir, library string, cfg Config, lock *flock.Flock, log *slog.Log
 		launch:   launch{program: program, library: library, dir: dir, config: config},
 		password: password,
 		tcp:      net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0])),
-		lock:     lock,
 		stopping: make(chan struct{}),
 		done:     make(chan struct{}),
 	}, nil

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,6 +118,39 @@ func TestSecondEngineOnFolderIsRefused(t *testing.T) {
 	}
 	if err := eng.Stop(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPortIsTaken: a port that another process takes between the choice and the start
+// costs another choice, whichever of the two it is.
+func TestPortIsTaken(t *testing.T) {
+	t.Parallel()
+	for taken, name := range []string{"native protocol", "HTTP"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			other, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = other.Close() }()
+			choices := 0
+			eng, err := engine.StartOn(t.Context(), engine.Config{DataDir: t.TempDir()}, func(n int) ([]int, error) {
+				ports, err := engine.FreePorts(n)
+				if choices++; choices == 1 && err == nil {
+					ports[taken] = other.Addr().(*net.TCPAddr).Port
+				}
+				return ports, err
+			}, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := open(t, eng.DSN("default")).Ping(t.Context()); err != nil || choices != 2 {
+				t.Errorf("%v after %d choices of ports, want an answer after 2", err, choices)
+			}
+			if err := eng.Stop(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
 

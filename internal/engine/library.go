@@ -57,9 +57,9 @@ func findLibrary(given string) (string, error) {
 	return "", fmt.Errorf("%w (looked at %s)", ErrLibraryMissing, candidates)
 }
 
-// startQueries open the servers and then wait for ever. The engine's own session
-// must be a user without a password, so it is one that may do nothing else.
-const startQueries = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; " +
+// startQueries open the servers and then wait for ever. The native protocol is last: who
+// is answered there knows that both ports were free. The engine's own session must be a user without a password, so it is one that may do nothing else.
+const startQueries = "SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; " +
 	"SELECT sleepEachRow(1) FROM system.numbers FORMAT Null SETTINGS max_block_size = 1"
 
 // Main is the body of the hidden engine command: its arguments are what follows

@@ -1,0 +1,4 @@
+package engine
+
+// StartOn is Start with a choice of ports.
+var StartOn = startOn
