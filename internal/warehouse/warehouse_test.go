@@ -178,3 +178,27 @@ func TestInsertAndPermanent(t *testing.T) {
 		t.Errorf("sum %d, want 6", got)
 	}
 }
+
+// TestCompression: blocks are compressed where they cross a network, unless the address
+// says otherwise.
+func TestCompression(t *testing.T) {
+	t.Parallel()
+	for dsn, want := range map[string]clickhouse.CompressionMethod{
+		"clickhouse://127.0.0.1:9000/flywheel":                         clickhouse.CompressionNone,
+		"clickhouse://localhost:9000/flywheel":                         clickhouse.CompressionNone,
+		"clickhouse://[::1]:9000/flywheel":                             clickhouse.CompressionNone,
+		"clickhouse://10.0.0.1:9000/flywheel":                          clickhouse.CompressionLZ4,
+		"clickhouse://clickhouse.internal:9000/flywheel":               clickhouse.CompressionLZ4,
+		"clickhouse://127.0.0.1:9000,10.0.0.1:9000/flywheel":           clickhouse.CompressionLZ4,
+		"clickhouse://127.0.0.1:9000/flywheel?compress=lz4":            clickhouse.CompressionLZ4,
+		"clickhouse://clickhouse.internal:9000/flywheel?compress=none": clickhouse.CompressionNone,
+	} {
+		options, err := parse(dsn)
+		if err != nil {
+			t.Fatalf("%s: %v", dsn, err)
+		}
+		if got := options.Compression.Method; got != want {
+			t.Errorf("%s: compression %s, want %s", dsn, got, want)
+		}
+	}
+}
