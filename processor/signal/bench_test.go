@@ -1,6 +1,7 @@
 package signal_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,11 @@ func life(tb testing.TB, n int) [][]byte {
 			Outcome: flywheelv1.Outcome_OUTCOME_ACCEPTED, VisibleUs: 1_200_000, AcceptedChars: 40,
 		}}})
 		add(&flywheelv1.Event{InteractionId: interaction, Payload: &flywheelv1.Event_Retention{Retention: &flywheelv1.Retention{DelayS: 30, RetainedChars: 38}}})
+	}
+	// As in a record: one after the other.
+	record := slices.Concat(events...)
+	for i, event := range events {
+		events[i], record = record[:len(event)], record[len(event):]
 	}
 	return events
 }
