@@ -176,12 +176,12 @@ func TestValuesArrive(t *testing.T) {
 			}
 		}
 		for query, want := range map[string]string{
-			"SELECT toString(tuple(interaction_id, session_id, model, trigger, generated_at, generated_sequence, prompt_tokens, mean_logprob, four_gram_900, branch_changed, retained_chars_120, started_at)) FROM interactions WHERE tenant = 't'": "('" + id.String() + "','" + id.String() + "','" + long + "','typing','2025-11-24 16:00:00.123456',9223372036854775808,2147483648,-0.25,65535,255,9,'2024-12-07 05:08:33.067')",
+			"SELECT toString(tuple(interaction_id, session_id, model, trigger, generated_at, generated_sequence, prompt_tokens, mean_logprob, four_gram_900, branch_changed, retained_chars_120, started_at)) FROM interactions WHERE tenant = 't'": "('" + id.String() + "','" + id.String() + "','" + long + "','typing','2025-11-24 16:00:00.123456',9223372036854775808,2147483648,-0.25,65535,255,9,'2024-12-07 06:32:46.891')",
 			"SELECT toString(tuple(mean_logprob, model, generated_at)) FROM interactions WHERE tenant = 'u'":                                                                                                                                        "(NULL,'','1970-01-01 00:00:00.000000')",
-			"SELECT toString(tuple(source, consent, text, event_id, time, session_started_at)) FROM edits WHERE tenant = 't'":                                                                                                                       "('external',2,'','" + id.String() + "','1970-01-01 00:00:00.000005','2024-12-07 05:08:33.067')",
+			"SELECT toString(tuple(source, consent, text, event_id, time, session_started_at)) FROM edits WHERE tenant = 't'":                                                                                                                       "('external',2,'','" + id.String() + "','1970-01-01 00:00:00.000005','2024-12-07 06:32:46.891')",
 			"SELECT toString(tuple(source, text)) FROM edits WHERE tenant = 'u'":                                                                                                                                                                    "('','" + long + "')",
 			"SELECT toString(groupArray((tenant, rating))) FROM (SELECT * FROM steps ORDER BY tenant)":                                                                                                                                              "[('t',0),('u',NULL)]",
-			"SELECT toString(tuple(bucket, touches, touched_at)) FROM bucket_touches":                                                                                                                                                               "('2106-02-07 06:27:00',1,'2025-11-24 16:00:00.123')",
+			"SELECT toString(tuple(bucket, touches, touched_at)) FROM bucket_touches":                                                                                                                                                               "('2106-02-07 06:27:16',1,'2025-11-24 16:00:00.123')",
 		} {
 			var got string
 			if err := db.Conn().QueryRow(t.Context(), query).Scan(&got); err != nil || got != want {

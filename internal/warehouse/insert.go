@@ -51,13 +51,11 @@ func (db *DB) insert(ctx context.Context, table string, cols Columns) error {
 		}
 	}
 	input, next := cols.Blocks()
-	// The client looks at ctx between packets only.
-	unwatch := context.AfterFunc(ctx, func() { _ = client.Close() })
 	err := client.Do(ctx, ch.Query{
 		Body: insertStatement(table, input), Settings: db.columnSettings(),
 		Input: input, OnInput: func(context.Context) error { return next() },
 	})
-	if !unwatch() || err != nil {
+	if err != nil {
 		db.inserting.drop(client)
 		return err
 	}

@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
+
+// lookUp is how soon a connection for columns that waits for the server sees that its
+// context has ended.
+const lookUp = 200 * time.Millisecond
 
 // ReadColumns runs a query whose result is read block by block, as whole columns into
 // memory that is used again: it is for millions of rows. result names the columns and
@@ -52,7 +57,7 @@ func (db *DB) dialColumns(ctx context.Context) (*ch.Client, error) {
 	for _, address := range db.options.Addr {
 		options := ch.Options{
 			Address: address, Database: db.options.Auth.Database, User: db.options.Auth.Username, Password: db.options.Auth.Password,
-			Compression: db.columnCompression(), ClientName: "flywheel", DialTimeout: db.options.DialTimeout, ReadTimeout: db.options.ReadTimeout,
+			Compression: db.columnCompression(), ClientName: "flywheel", DialTimeout: db.options.DialTimeout, ReadTimeout: lookUp,
 			TLS: db.options.TLS,
 		}
 		if options.TLS == nil {
