@@ -34,7 +34,9 @@ type DB struct {
 	cluster  *cluster
 	database string
 	options  *clickhouse.Options
-	log      *slog.Logger
+	// inserting are connections for inserts, which are not those of conn.
+	inserting idleClients
+	log       *slog.Logger
 }
 
 // Open connects to the database of a DSN, which is made when it does not exist:
@@ -199,6 +201,7 @@ func (db *DB) Conn() driver.Conn { return db.conn }
 
 // Close closes the pool's connections.
 func (db *DB) Close() error {
+	db.inserting.close()
 	if err := errors.Join(db.conn.Close(), db.cluster.close()); err != nil {
 		return fmt.Errorf("close ClickHouse: %w", err)
 	}

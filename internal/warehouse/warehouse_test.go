@@ -9,7 +9,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/ch-go"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/yirifi/flywheel/internal/engine/enginetest"
@@ -131,16 +131,19 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// numbers is a table of one column.
-type numbers struct {
-	name   string
-	values any
-	n      int
+// numbers are rows of a table with the column n.
+func numbers(n ...uint64) Columns {
+	table := &Table[uint64]{columns: []*column[uint64]{newUint64("n", func(r *uint64) uint64 { return *r })}}
+	table.Append(n)
+	return table
 }
 
-func (c numbers) Len() int        { return c.n }
-func (c numbers) Names() []string { return []string{c.name} }
-func (c numbers) Values() []any   { return []any{c.values} }
+// texts are rows of the same table that it cannot take.
+func texts(n ...string) Columns {
+	table := &Table[string]{columns: []*column[string]{newText("n", func(r *string) string { return *r })}}
+	table.Append(n)
+	return table
+}
 
 func TestInsertAndPermanent(t *testing.T) {
 	t.Parallel()
@@ -151,27 +154,27 @@ func TestInsertAndPermanent(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		table     string
-		columns   numbers
+		columns   Columns
 		permanent bool
 	}{
-		{"constraint", "numbers", numbers{"n", []uint64{1, 5000}, 2}, true},
-		{"type", "numbers", numbers{"n", []string{"x"}, 1}, true},
-		{"no table", "missing", numbers{"n", []uint64{1}, 1}, false},
+		{"constraint", "numbers", numbers(1, 5000), true},
+		{"type", "numbers", texts("x"), false},
+		{"no table", "missing", numbers(1), false},
 	} {
 		err := db.Insert(t.Context(), test.table, test.columns)
 		if err == nil || Permanent(err) != test.permanent {
 			t.Errorf("%s: permanent %v, want %v: %v", test.name, Permanent(err), test.permanent, err)
 		}
 	}
-	for _, err := range []error{context.Canceled, errors.New("unknown"), &clickhouse.Exception{Code: 252}, fmt.Errorf("wrapped: %w", &clickhouse.Exception{Code: 241})} {
+	for _, err := range []error{context.Canceled, errors.New("unknown"), &ch.Exception{Code: 252}, fmt.Errorf("wrapped: %w", &ch.Exception{Code: 241})} {
 		if Permanent(err) {
 			t.Errorf("%v is permanent", err)
 		}
 	}
-	if err := db.Insert(t.Context(), "missing", numbers{}); err != nil {
+	if err := db.Insert(t.Context(), "missing", numbers()); err != nil {
 		t.Errorf("no rows: %v", err)
 	}
-	if err := db.Insert(t.Context(), "numbers", numbers{"n", []uint64{1, 2, 3}, 3}); err != nil {
+	if err := db.Insert(t.Context(), "numbers", numbers(1, 2, 3)); err != nil {
 		t.Fatal(err)
 	}
 	if got := number(t, db, "SELECT sum(n) FROM numbers"); got != 6 {
