@@ -10,6 +10,8 @@ import (
 	"testing/fstest"
 
 	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/yirifi/flywheel/internal/engine/enginetest"
@@ -202,6 +204,44 @@ func TestCompression(t *testing.T) {
 		}
 		if got := options.Compression.Method; got != want {
 			t.Errorf("%s: compression %s, want %s", dsn, got, want)
+		}
+	}
+}
+
+// TestRowsOfOneKeyInOneBlock: whoever reads merges them, before a part was ever merged and
+// after.
+func TestRowsOfOneKeyInOneBlock(t *testing.T) {
+	t.Parallel()
+	db := open(t, enginetest.DSN(t))
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	id := uuid.Must(uuid.NewV7())
+	edits, steps, content := NewEdits(), NewSteps(), NewContent()
+	edits.Append([]Edit{{Tenant: "acme", SessionID: id, EventID: id, Text: "a"}, {Tenant: "acme", SessionID: id, EventID: id, Text: "a"}})
+	steps.Append([]Step{{Tenant: "acme", SessionID: id, EventID: id, Kind: "message"}, {Tenant: "acme", SessionID: id, EventID: id, Kind: "message"}})
+	content.Append([]Text{{Tenant: "acme", ID: id, Consents: 2, Prompt: "p"}, {Tenant: "acme", ID: id, Consents: 4, Output: "o"}})
+	for table, rows := range map[string]Columns{"edits": edits, "steps": steps, "content": content} {
+		if err := db.Insert(t.Context(), table, rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		for query, want := range map[string]uint64{
+			"SELECT count() FROM edits FINAL WHERE text = 'a'":                                         1,
+			"SELECT count() FROM steps FINAL WHERE kind = 'message'":                                   1,
+			"SELECT count() FROM content FINAL":                                                        1,
+			"SELECT sum(consents) FROM content FINAL WHERE prompt = 'p' AND output = 'o'":              6,
+			"SELECT count() FROM edits FINAL SETTINGS do_not_merge_across_partitions_select_final = 1": 1,
+		} {
+			if got := number(t, db, query); got != want {
+				t.Errorf("%s: %d, want %d", query, got, want)
+			}
+		}
+		for _, table := range []string{"edits", "steps", "content"} {
+			if err := db.Compact(t.Context(), table); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
