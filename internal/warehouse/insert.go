@@ -52,7 +52,7 @@ func (db *DB) insert(ctx context.Context, table string, cols Columns) error {
 	}
 	input, next := cols.Blocks()
 	err := client.Do(ctx, ch.Query{
-		Body: insertStatement(table, input), Settings: db.columnSettings(),
+		Body: insertStatement(table, input), Settings: db.insertSettings(table),
 		Input: input, OnInput: func(context.Context) error { return next() },
 	})
 	if err != nil {

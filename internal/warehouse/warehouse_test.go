@@ -10,6 +10,8 @@ import (
 	"testing/fstest"
 
 	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/yirifi/flywheel/internal/engine/enginetest"
@@ -179,5 +181,67 @@ func TestInsertAndPermanent(t *testing.T) {
 	}
 	if got := number(t, db, "SELECT sum(n) FROM numbers"); got != 6 {
 		t.Errorf("sum %d, want 6", got)
+	}
+}
+
+// TestCompression: blocks are compressed where they cross a network, unless the address
+// says otherwise.
+func TestCompression(t *testing.T) {
+	t.Parallel()
+	for dsn, want := range map[string]clickhouse.CompressionMethod{
+		"clickhouse://127.0.0.1:9000/flywheel":                         clickhouse.CompressionNone,
+		"clickhouse://localhost:9000/flywheel":                         clickhouse.CompressionNone,
+		"clickhouse://[::1]:9000/flywheel":                             clickhouse.CompressionNone,
+		"clickhouse://10.0.0.1:9000/flywheel":                          clickhouse.CompressionLZ4,
+		"clickhouse://clickhouse.internal:9000/flywheel":               clickhouse.CompressionLZ4,
+		"clickhouse://127.0.0.1:9000,10.0.0.1:9000/flywheel":           clickhouse.CompressionLZ4,
+		"clickhouse://127.0.0.1:9000/flywheel?compress=lz4":            clickhouse.CompressionLZ4,
+		"clickhouse://clickhouse.internal:9000/flywheel?compress=none": clickhouse.CompressionNone,
+	} {
+		options, err := parse(dsn)
+		if err != nil {
+			t.Fatalf("%s: %v", dsn, err)
+		}
+		if got := options.Compression.Method; got != want {
+			t.Errorf("%s: compression %s, want %s", dsn, got, want)
+		}
+	}
+}
+
+// TestRowsOfOneKeyInOneBlock: whoever reads merges them, before a part was ever merged and
+// after.
+func TestRowsOfOneKeyInOneBlock(t *testing.T) {
+	t.Parallel()
+	db := open(t, enginetest.DSN(t))
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	id := uuid.Must(uuid.NewV7())
+	edits, steps, content := NewEdits(), NewSteps(), NewContent()
+	edits.Append([]Edit{{Tenant: "acme", SessionID: id, EventID: id, Text: "a"}, {Tenant: "acme", SessionID: id, EventID: id, Text: "a"}})
+	steps.Append([]Step{{Tenant: "acme", SessionID: id, EventID: id, Kind: "message"}, {Tenant: "acme", SessionID: id, EventID: id, Kind: "message"}})
+	content.Append([]Text{{Tenant: "acme", ID: id, Consents: 2, Prompt: "p"}, {Tenant: "acme", ID: id, Consents: 4, Output: "o"}})
+	for table, rows := range map[string]Columns{"edits": edits, "steps": steps, "content": content} {
+		if err := db.Insert(t.Context(), table, rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		for query, want := range map[string]uint64{
+			"SELECT count() FROM edits FINAL WHERE text = 'a'":                                         1,
+			"SELECT count() FROM steps FINAL WHERE kind = 'message'":                                   1,
+			"SELECT count() FROM content FINAL":                                                        1,
+			"SELECT sum(consents) FROM content FINAL WHERE prompt = 'p' AND output = 'o'":              6,
+			"SELECT count() FROM edits FINAL SETTINGS do_not_merge_across_partitions_select_final = 1": 1,
+		} {
+			if got := number(t, db, query); got != want {
+				t.Errorf("%s: %d, want %d", query, got, want)
+			}
+		}
+		for _, table := range []string{"edits", "steps", "content"} {
+			if err := db.Compact(t.Context(), table); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
