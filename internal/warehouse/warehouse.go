@@ -41,8 +41,9 @@ type DB struct {
 
 // Open connects to the database of a DSN, which is made when it does not exist:
 // clickhouse://user:password@host1:9000,host2:9000/database, with the options of
-// clickhouse-go (secure=true for TLS, max_open_conns, compress …). It waits some time for
-// a server that does not answer yet. Inserts are synchronous: when one returns, its rows
+// clickhouse-go (secure=true for TLS, max_open_conns, compress …). Blocks are compressed
+// unless all servers are on this host. It waits some time for a server that does not answer
+// yet. Inserts are synchronous: when one returns, its rows
 // are stored.
 //
 // A database whose tables are distributed over a cluster says so itself.
