@@ -1,6 +1,7 @@
 package processor_test
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +25,7 @@ func TestOpenLetter(t *testing.T) {
 	}
 	// The last field is the payload with the dimensions with the model, whose length
 	// points behind the end.
-	at := slices.Index(wire, 'a')
+	at := bytes.LastIndexByte(wire, 'a')
 	torn := slices.Clone(wire)
 	torn[at-1] = 100
 	letter, err := (&flywheelv1.LogBatch{BatchId: []byte("id"), ReceivedUnixUs: 5, Events: []*flywheelv1.Event{fine, unknown}}).MarshalVT()

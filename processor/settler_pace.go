@@ -11,7 +11,7 @@ const (
 	// are promised: the rest is for what happens before data is in the tables.
 	freshness = 3 * time.Second
 	// idleShare is how many times as long as it works the settler rests.
-	idleShare = 3
+	idleShare = 9
 	// userIdleShare is that for the rates of users, for which nobody waits.
 	userIdleShare = 9
 	// longestUserPause bounds their rest: work ends after [tickBudget] and a statement, so

@@ -11,9 +11,10 @@ func TestPause(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ interval, took, want time.Duration }{
 		{time.Second, 0, time.Second},
-		{time.Second, 200 * time.Millisecond, time.Second},
-		{time.Second, 500 * time.Millisecond, 1500 * time.Millisecond},
-		// Three times the work would make the rates older than three seconds.
+		{time.Second, 100 * time.Millisecond, time.Second},
+		{time.Second, 200 * time.Millisecond, 1800 * time.Millisecond},
+		// Nine times the work would make the rates older than three seconds.
+		{time.Second, 500 * time.Millisecond, 2 * time.Second},
 		{time.Second, 800 * time.Millisecond, 1400 * time.Millisecond},
 		{time.Second, time.Second, time.Second},
 		// Beyond what the machine can do in time, a third of the time is left to others.
@@ -22,7 +23,7 @@ func TestPause(t *testing.T) {
 		// A long interval is the user's choice.
 		{time.Minute, time.Second, time.Minute},
 		{time.Minute, 30 * time.Second, time.Minute},
-		{10 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond},
+		{10 * time.Millisecond, 100 * time.Millisecond, 900 * time.Millisecond},
 	} {
 		if got := pause(c.interval, c.took); got != c.want {
 			t.Errorf("pause(%s, %s) = %s, want %s", c.interval, c.took, got, c.want)

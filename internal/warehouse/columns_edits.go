@@ -1,8 +1,7 @@
 package warehouse
 
 import (
-	"time"
-
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/google/uuid"
 )
 
@@ -32,21 +31,21 @@ type Edits = Table[Edit]
 // NewEdits returns an empty table.
 func NewEdits() *Edits {
 	type row = Edit
-	return &Edits{columns: []column[row]{
-		newColumn("tenant", func(r *row) string { return r.Tenant }),
-		newColumn("session_started_at", func(r *row) time.Time { return TimeOf(r.SessionID) }),
-		newColumn("session_id", func(r *row) uuid.UUID { return r.SessionID }),
-		newColumn("sequence", func(r *row) uint64 { return r.Sequence }),
-		newColumn("event_id", func(r *row) uuid.UUID { return r.EventID }),
-		newColumn("time", func(r *row) time.Time { return microTime(r.Time) }),
-		newColumn("interaction_id", func(r *row) uuid.UUID { return r.InteractionID }),
-		newColumn("document", func(r *row) string { return r.Document }),
-		newColumn("version", func(r *row) uint64 { return r.Version }),
-		newColumn("offset", func(r *row) uint64 { return r.Offset }),
-		newColumn("removed_length", func(r *row) uint64 { return r.RemovedLength }),
-		newColumn("inserted_length", func(r *row) uint64 { return r.InsertedLength }),
-		newColumn("source", func(r *row) int8 { return r.Source }),
-		newColumn("consent", func(r *row) uint8 { return r.Consent }),
-		newColumn("text", func(r *row) string { return r.Text }),
+	return &Edits{columns: []*column[row]{
+		newText("tenant", func(r *row) string { return r.Tenant }),
+		newMillis("session_started_at", func(r *row) int64 { return MillisOf(r.SessionID) }),
+		newID("session_id", func(r *row) uuid.UUID { return r.SessionID }),
+		newUint64("sequence", func(r *row) uint64 { return r.Sequence }),
+		newID("event_id", func(r *row) uuid.UUID { return r.EventID }),
+		newMicros("time", func(r *row) int64 { return r.Time }),
+		newID("interaction_id", func(r *row) uuid.UUID { return r.InteractionID }),
+		newText("document", func(r *row) string { return r.Document }),
+		newUint64("version", func(r *row) uint64 { return r.Version }),
+		newUint64("offset", func(r *row) uint64 { return r.Offset }),
+		newUint64("removed_length", func(r *row) uint64 { return r.RemovedLength }),
+		newUint64("inserted_length", func(r *row) uint64 { return r.InsertedLength }),
+		newNumber("source", proto.ColumnTypeInt8, 1, func(r *row) int8 { return r.Source }),
+		newUint8("consent", func(r *row) uint8 { return r.Consent }),
+		newText("text", func(r *row) string { return r.Text }),
 	}}
 }

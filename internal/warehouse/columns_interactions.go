@@ -1,8 +1,8 @@
 package warehouse
 
 import (
+	"math"
 	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -77,69 +77,69 @@ type Interactions = Table[Interaction]
 // NewInteractions returns an empty table.
 func NewInteractions() *Interactions {
 	type row = Interaction
-	columns := []column[row]{
-		newColumn("tenant", func(r *row) string { return r.Tenant }),
-		newColumn("started_at", func(r *row) time.Time { return TimeOf(r.ID) }),
-		newColumn("interaction_id", func(r *row) uuid.UUID { return r.ID }),
-		newColumn("opportunity_id", func(r *row) uuid.UUID { return r.OpportunityID }),
-		newColumn("session_id", func(r *row) uuid.UUID { return r.SessionID }),
-		newColumn("kind", func(r *row) string { return r.Kind }),
-		newColumn("generated_at", func(r *row) time.Time { return microTime(r.GeneratedAt) }),
-		newColumn("generated_sequence", func(r *row) uint64 { return r.GeneratedSequence }),
-		newColumn("first_token_us", func(r *row) uint64 { return r.FirstTokenUs }),
-		newColumn("latency_us", func(r *row) uint64 { return r.LatencyUs }),
-		newColumn("prompt_tokens", func(r *row) uint32 { return r.PromptTokens }),
-		newColumn("cached_tokens", func(r *row) uint32 { return r.CachedTokens }),
-		newColumn("output_tokens", func(r *row) uint32 { return r.OutputTokens }),
-		newColumn("output_chars", func(r *row) uint32 { return r.OutputChars }),
-		newColumn("output_lines", func(r *row) uint32 { return r.OutputLines }),
-		newColumn("mean_logprob", func(r *row) *float32 { return r.MeanLogprob }),
-		newColumn("shown_at", func(r *row) time.Time { return microTime(r.ShownAt) }),
-		newColumn("shown_sequence", func(r *row) uint64 { return r.ShownSequence }),
-		newColumn("shown_latency_us", func(r *row) uint64 { return r.ShownLatencyUs }),
-		newColumn("not_shown_at", func(r *row) time.Time { return microTime(r.NotShownAt) }),
-		newColumn("not_shown_reason", func(r *row) string { return r.NotShownReason }),
-		newColumn("visible_us", func(r *row) uint64 { return r.VisibleUs }),
-		newColumn("outcome_rank", func(r *row) uint64 { return r.OutcomeRank }),
-		newColumn("ended_sequence", func(r *row) uint64 { return r.EndedSequence }),
-		newColumn("accepted_chars", func(r *row) uint32 { return r.AcceptedChars }),
-		newColumn("accepted_lines", func(r *row) uint32 { return r.AcceptedLines }),
-		newColumn("superseded_by", func(r *row) uuid.UUID { return r.SupersededBy }),
-		newColumn("decided_by", func(r *row) string { return r.DecidedBy }),
-		newColumn("outcome_detail", func(r *row) string { return r.OutcomeDetail }),
-		newColumn("branch_changed", func(r *row) uint8 { return r.BranchChanged }),
-		newColumn("thumb_rank", func(r *row) uint64 { return r.ThumbRank }),
-		newColumn("rating_rank", func(r *row) uint64 { return r.RatingRank }),
-		newColumn("task_results", func(r *row) uint32 { return r.TaskResults }),
-		newColumn("alternative_at", func(r *row) time.Time { return microTime(r.AlternativeAt) }),
-		newColumn("alternative_no_edit", func(r *row) uint8 { return r.AlternativeNoEdit }),
-		newColumn("alternative_chars", func(r *row) uint32 { return r.AlternativeChars }),
+	columns := []*column[row]{
+		newText("tenant", func(r *row) string { return r.Tenant }),
+		newMillis("started_at", func(r *row) int64 { return MillisOf(r.ID) }),
+		newID("interaction_id", func(r *row) uuid.UUID { return r.ID }),
+		newID("opportunity_id", func(r *row) uuid.UUID { return r.OpportunityID }),
+		newID("session_id", func(r *row) uuid.UUID { return r.SessionID }),
+		newText("kind", func(r *row) string { return r.Kind }),
+		newMicros("generated_at", func(r *row) int64 { return r.GeneratedAt }),
+		newUint64("generated_sequence", func(r *row) uint64 { return r.GeneratedSequence }),
+		newUint64("first_token_us", func(r *row) uint64 { return r.FirstTokenUs }),
+		newUint64("latency_us", func(r *row) uint64 { return r.LatencyUs }),
+		newUint32("prompt_tokens", func(r *row) uint32 { return r.PromptTokens }),
+		newUint32("cached_tokens", func(r *row) uint32 { return r.CachedTokens }),
+		newUint32("output_tokens", func(r *row) uint32 { return r.OutputTokens }),
+		newUint32("output_chars", func(r *row) uint32 { return r.OutputChars }),
+		newUint32("output_lines", func(r *row) uint32 { return r.OutputLines }),
+		newNullable("mean_logprob", "Nullable(Float32)", 4, func(r *row) *float32 { return r.MeanLogprob }, math.Float32bits),
+		newMicros("shown_at", func(r *row) int64 { return r.ShownAt }),
+		newUint64("shown_sequence", func(r *row) uint64 { return r.ShownSequence }),
+		newUint64("shown_latency_us", func(r *row) uint64 { return r.ShownLatencyUs }),
+		newMicros("not_shown_at", func(r *row) int64 { return r.NotShownAt }),
+		newText("not_shown_reason", func(r *row) string { return r.NotShownReason }),
+		newUint64("visible_us", func(r *row) uint64 { return r.VisibleUs }),
+		newUint64("outcome_rank", func(r *row) uint64 { return r.OutcomeRank }),
+		newUint64("ended_sequence", func(r *row) uint64 { return r.EndedSequence }),
+		newUint32("accepted_chars", func(r *row) uint32 { return r.AcceptedChars }),
+		newUint32("accepted_lines", func(r *row) uint32 { return r.AcceptedLines }),
+		newID("superseded_by", func(r *row) uuid.UUID { return r.SupersededBy }),
+		newText("decided_by", func(r *row) string { return r.DecidedBy }),
+		newText("outcome_detail", func(r *row) string { return r.OutcomeDetail }),
+		newUint8("branch_changed", func(r *row) uint8 { return r.BranchChanged }),
+		newUint64("thumb_rank", func(r *row) uint64 { return r.ThumbRank }),
+		newUint64("rating_rank", func(r *row) uint64 { return r.RatingRank }),
+		newUint32("task_results", func(r *row) uint32 { return r.TaskResults }),
+		newMicros("alternative_at", func(r *row) int64 { return r.AlternativeAt }),
+		newUint8("alternative_no_edit", func(r *row) uint8 { return r.AlternativeNoEdit }),
+		newUint32("alternative_chars", func(r *row) uint32 { return r.AlternativeChars }),
 	}
 	for i, delay := range RetentionDelays() {
 		suffix := strconv.Itoa(int(delay))
 		columns = append(columns,
-			newColumn("retained_chars_"+suffix, func(r *row) uint32 { return r.RetainedChars[i] }),
-			newColumn("four_gram_"+suffix, func(r *row) uint16 { return r.FourGram[i] }))
+			newUint32("retained_chars_"+suffix, func(r *row) uint32 { return r.RetainedChars[i] }),
+			newUint16("four_gram_"+suffix, func(r *row) uint16 { return r.FourGram[i] }))
 	}
 	columns = append(columns, dimensionColumns(func(r *row) *Dimensions { return &r.Dimensions })...)
 	return &Interactions{columns: columns}
 }
 
 // dimensionColumns declares the columns of the dimensions inside a row.
-func dimensionColumns[R any](of func(*R) *Dimensions) []column[R] {
-	return []column[R]{
-		newColumn("user", func(r *R) string { return of(r).User }),
-		newColumn("repository", func(r *R) string { return of(r).Repository }),
-		newColumn("surface", func(r *R) string { return of(r).Surface }),
-		newColumn("model", func(r *R) string { return of(r).Model }),
-		newColumn("variant", func(r *R) string { return of(r).Variant }),
-		newColumn("experiment", func(r *R) string { return of(r).Experiment }),
-		newColumn("language", func(r *R) string { return of(r).Language }),
-		newColumn("client", func(r *R) string { return of(r).Client }),
-		newColumn("client_version", func(r *R) string { return of(r).ClientVersion }),
-		newColumn("client_setting", func(r *R) string { return of(r).ClientSetting }),
-		newColumn("view_kind", func(r *R) string { return of(r).ViewKind }),
-		newColumn("source", func(r *R) string { return of(r).Source }),
-		newColumn("trigger", func(r *R) string { return of(r).Trigger }),
+func dimensionColumns[R any](of func(*R) *Dimensions) []*column[R] {
+	return []*column[R]{
+		newText("user", func(r *R) string { return of(r).User }),
+		newText("repository", func(r *R) string { return of(r).Repository }),
+		newText("surface", func(r *R) string { return of(r).Surface }),
+		newText("model", func(r *R) string { return of(r).Model }),
+		newText("variant", func(r *R) string { return of(r).Variant }),
+		newText("experiment", func(r *R) string { return of(r).Experiment }),
+		newText("language", func(r *R) string { return of(r).Language }),
+		newText("client", func(r *R) string { return of(r).Client }),
+		newText("client_version", func(r *R) string { return of(r).ClientVersion }),
+		newText("client_setting", func(r *R) string { return of(r).ClientSetting }),
+		newText("view_kind", func(r *R) string { return of(r).ViewKind }),
+		newText("source", func(r *R) string { return of(r).Source }),
+		newText("trigger", func(r *R) string { return of(r).Trigger }),
 	}
 }

@@ -1,10 +1,6 @@
 package warehouse
 
-import (
-	"time"
-
-	"github.com/google/uuid"
-)
+import "github.com/google/uuid"
 
 // Step is a row of the table steps, whose migration says which kinds of step use
 // which columns. Time is microseconds since the Unix epoch. session_started_at is
@@ -65,48 +61,48 @@ type Steps = Table[Step]
 // NewSteps returns an empty table.
 func NewSteps() *Steps {
 	type row = Step
-	return &Steps{columns: []column[row]{
-		newColumn("tenant", func(r *row) string { return r.Tenant }),
-		newColumn("session_started_at", func(r *row) time.Time { return TimeOf(r.SessionID) }),
-		newColumn("session_id", func(r *row) uuid.UUID { return r.SessionID }),
-		newColumn("sequence", func(r *row) uint64 { return r.Sequence }),
-		newColumn("event_id", func(r *row) uuid.UUID { return r.EventID }),
-		newColumn("time", func(r *row) time.Time { return microTime(r.Time) }),
-		newColumn("opportunity_id", func(r *row) uuid.UUID { return r.OpportunityID }),
-		newColumn("interaction_id", func(r *row) uuid.UUID { return r.InteractionID }),
-		newColumn("kind", func(r *row) string { return r.Kind }),
-		newColumn("document", func(r *row) string { return r.Document }),
-		newColumn("version", func(r *row) uint64 { return r.Version }),
-		newColumn("position", func(r *row) uint64 { return r.Position }),
-		newColumn("head", func(r *row) uint64 { return r.Head }),
-		newColumn("language", func(r *row) string { return r.Language }),
-		newColumn("role", func(r *row) string { return r.Role }),
-		newColumn("model", func(r *row) string { return r.Model }),
-		newColumn("tokens", func(r *row) uint32 { return r.Tokens }),
-		newColumn("chars", func(r *row) uint32 { return r.Chars }),
-		newColumn("call_id", func(r *row) string { return r.CallID }),
-		newColumn("tool", func(r *row) string { return r.Tool }),
-		newColumn("tool_kind", func(r *row) string { return r.ToolKind }),
-		newColumn("decision", func(r *row) string { return r.Decision }),
-		newColumn("decided_by", func(r *row) string { return r.DecidedBy }),
-		newColumn("status", func(r *row) string { return r.Status }),
-		newColumn("duration_us", func(r *row) uint64 { return r.DurationUs }),
-		newColumn("error_type", func(r *row) string { return r.ErrorType }),
-		newColumn("thumb", func(r *row) string { return r.Thumb }),
-		newColumn("rating", func(r *row) *uint8 { return r.Rating }),
-		newColumn("author", func(r *row) string { return r.Author }),
-		newColumn("task_result", func(r *row) string { return r.TaskResult }),
-		newColumn("detail", func(r *row) string { return r.Detail }),
-		newColumn("client", func(r *row) string { return r.Client }),
-		newColumn("client_version", func(r *row) string { return r.ClientVersion }),
-		newColumn("user", func(r *row) string { return r.User }),
-		newColumn("repository", func(r *row) string { return r.Repository }),
-		newColumn("platform", func(r *row) string { return r.Platform }),
-		newColumn("parent_session_id", func(r *row) uuid.UUID { return r.ParentSessionID }),
-		newColumn("consent", func(r *row) uint8 { return r.Consent }),
-		newColumn("text", func(r *row) string { return r.Text }),
-		newColumn("arguments", func(r *row) string { return r.Arguments }),
-		newColumn("user_text", func(r *row) string { return r.UserText }),
-		newColumn("comment", func(r *row) string { return r.Comment }),
+	return &Steps{columns: []*column[row]{
+		newText("tenant", func(r *row) string { return r.Tenant }),
+		newMillis("session_started_at", func(r *row) int64 { return MillisOf(r.SessionID) }),
+		newID("session_id", func(r *row) uuid.UUID { return r.SessionID }),
+		newUint64("sequence", func(r *row) uint64 { return r.Sequence }),
+		newID("event_id", func(r *row) uuid.UUID { return r.EventID }),
+		newMicros("time", func(r *row) int64 { return r.Time }),
+		newID("opportunity_id", func(r *row) uuid.UUID { return r.OpportunityID }),
+		newID("interaction_id", func(r *row) uuid.UUID { return r.InteractionID }),
+		newText("kind", func(r *row) string { return r.Kind }),
+		newText("document", func(r *row) string { return r.Document }),
+		newUint64("version", func(r *row) uint64 { return r.Version }),
+		newUint64("position", func(r *row) uint64 { return r.Position }),
+		newUint64("head", func(r *row) uint64 { return r.Head }),
+		newText("language", func(r *row) string { return r.Language }),
+		newText("role", func(r *row) string { return r.Role }),
+		newText("model", func(r *row) string { return r.Model }),
+		newUint32("tokens", func(r *row) uint32 { return r.Tokens }),
+		newUint32("chars", func(r *row) uint32 { return r.Chars }),
+		newText("call_id", func(r *row) string { return r.CallID }),
+		newText("tool", func(r *row) string { return r.Tool }),
+		newText("tool_kind", func(r *row) string { return r.ToolKind }),
+		newText("decision", func(r *row) string { return r.Decision }),
+		newText("decided_by", func(r *row) string { return r.DecidedBy }),
+		newText("status", func(r *row) string { return r.Status }),
+		newUint64("duration_us", func(r *row) uint64 { return r.DurationUs }),
+		newText("error_type", func(r *row) string { return r.ErrorType }),
+		newText("thumb", func(r *row) string { return r.Thumb }),
+		newNullable("rating", "Nullable(UInt8)", 1, func(r *row) *uint8 { return r.Rating }, func(rating uint8) uint32 { return uint32(rating) }),
+		newText("author", func(r *row) string { return r.Author }),
+		newText("task_result", func(r *row) string { return r.TaskResult }),
+		newText("detail", func(r *row) string { return r.Detail }),
+		newText("client", func(r *row) string { return r.Client }),
+		newText("client_version", func(r *row) string { return r.ClientVersion }),
+		newText("user", func(r *row) string { return r.User }),
+		newText("repository", func(r *row) string { return r.Repository }),
+		newText("platform", func(r *row) string { return r.Platform }),
+		newID("parent_session_id", func(r *row) uuid.UUID { return r.ParentSessionID }),
+		newUint8("consent", func(r *row) uint8 { return r.Consent }),
+		newText("text", func(r *row) string { return r.Text }),
+		newText("arguments", func(r *row) string { return r.Arguments }),
+		newText("user_text", func(r *row) string { return r.UserText }),
+		newText("comment", func(r *row) string { return r.Comment }),
 	}}
 }

@@ -1,120 +1,193 @@
 package warehouse
 
 import (
+	"io"
 	"slices"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/google/uuid"
 )
 
-// blockRows is how many rows are taken apart at a time: few enough to stay in the
-// processor's cache while one column after the other is filled from them.
-const blockRows = 32
+const (
+	// chunkRows is how many rows are taken apart at a time: few enough to stay in the
+	// processor's cache while one column after the other is filled from them.
+	chunkRows = 32
+	// blockBytes is the size at which a block is sent: all that an insert takes of memory
+	// besides its rows. ClickHouse puts the blocks of an insert together again.
+	blockBytes = 1 << 20
+)
 
-// Table is rows of one table, held column by column for [DB.Insert]. It implements
+// Table is rows of one table, which [DB.Insert] sends column by column. It implements
 // [Columns]. Its buffers are reused after Reset; it is not for concurrent use.
 type Table[R any] struct {
-	columns []column[R]
+	columns []*column[R]
+	parts   [][]R
 	rows    int
 }
 
-// column is one column of rows of type R.
-type column[R any] interface {
-	// fill appends the column's values of rows.
-	fill(rows []R)
-	// unused reports that all values are the type's zero.
-	unused() bool
-	header() string
-	values() any
-	reset()
-}
-
-// Append adds rows. Strings are not copied: they stay valid until Reset.
+// Append adds rows. They are not copied: they stay as they are until Reset.
 func (t *Table[R]) Append(rows []R) {
-	for block := range slices.Chunk(rows, blockRows) {
-		for _, c := range t.columns {
-			c.fill(block)
-		}
-	}
+	t.parts = append(t.parts, rows)
 	t.rows += len(rows)
 }
 
-// Reset removes the rows, and every reference to their strings.
+// Reset removes the rows.
 func (t *Table[R]) Reset() {
-	for _, c := range t.columns {
-		c.reset()
-	}
-	t.rows = 0
+	clear(t.parts)
+	t.parts, t.rows = t.parts[:0], 0
 }
 
 // Len is the number of rows.
 func (t *Table[R]) Len() int { return t.rows }
 
-// Names are the names of the columns in which a row has a value. The others are left
-// out of inserts: their values are what ClickHouse fills in by itself. Where rows use
-// a third of the columns, that halves what the client spends on a row.
-func (t *Table[R]) Names() []string {
-	names := make([]string, 0, len(t.columns))
+// Blocks implements [Columns].
+func (t *Table[R]) Blocks() (proto.Input, func() error) {
+	var used []*column[R]
+	var input proto.Input
 	for _, c := range t.columns {
-		if !c.unused() {
-			names = append(names, c.header())
+		if slices.ContainsFunc(t.parts, c.used) {
+			used = append(used, c)
+			input = append(input, proto.InputColumn{Name: c.name, Data: &c.wire})
 		}
 	}
-	return names
-}
-
-// Values are the columns of Names. They stay valid until the next Append or Reset.
-func (t *Table[R]) Values() []any {
-	values := make([]any, 0, len(t.columns))
-	for _, c := range t.columns {
-		if !c.unused() {
-			values = append(values, c.values())
-		}
+	for _, c := range used {
+		c.reset()
 	}
-	return values
+	parts := t.parts
+	var left []R
+	return input, func() error {
+		size := 0
+		for _, c := range used {
+			c.reset()
+		}
+		for size < blockBytes {
+			if len(left) == 0 {
+				if len(parts) == 0 {
+					break
+				}
+				left, parts = parts[0], parts[1:]
+			}
+			n := min(chunkRows, len(left))
+			for _, c := range used {
+				size += c.add(left[:n])
+			}
+			left = left[n:]
+		}
+		if size == 0 {
+			return io.EOF
+		}
+		return nil
+	}
 }
 
-// columnOf is a column whose values are of type T, which clickhouse-go takes for the
-// column's type in ClickHouse.
-type columnOf[R any, T comparable] struct {
+// column is one column of rows of type R.
+type column[R any] struct {
 	name string
-	get  func(*R) T
-	list []T
-	used bool
+	// used reports that some row has another value than the type's zero, which is what
+	// ClickHouse fills in by itself.
+	used func(rows []R) bool
+	// fill appends the values of rows.
+	fill func(w *wire, rows []R)
+	wire wire
 }
 
-// newColumn declares a column by its name in ClickHouse and its place in a row.
-func newColumn[R any, T comparable](name string, get func(*R) T) column[R] {
-	return &columnOf[R, T]{name: name, get: get}
+// add appends the values of rows and returns by how many bytes the column grew.
+func (c *column[R]) add(rows []R) int {
+	before := len(c.wire.data)
+	c.fill(&c.wire, rows)
+	c.wire.rows += len(rows)
+	return len(c.wire.data) - before
 }
 
-func (c *columnOf[R, T]) fill(rows []R) {
+func (c *column[R]) reset() {
+	c.wire.rows, c.wire.nulls, c.wire.data = 0, c.wire.nulls[:0], c.wire.data[:0]
+}
+
+// newColumn declares a column by its name in ClickHouse, its type there without
+// SimpleAggregateFunction, its place in a row, and how values are appended.
+func newColumn[R any, T comparable](name string, kind proto.ColumnType, get func(*R) T, fill func(w *wire, rows []R)) *column[R] {
 	var zero T
-	used := c.used
-	for i := range rows {
-		value := c.get(&rows[i])
-		used = used || value != zero
-		c.list = append(c.list, value)
+	return &column[R]{
+		name: name,
+		used: func(rows []R) bool {
+			for i := range rows {
+				if get(&rows[i]) != zero {
+					return true
+				}
+			}
+			return false
+		},
+		fill: fill,
+		wire: wire{kind: kind},
 	}
-	c.used = used
 }
 
-func (c *columnOf[R, T]) unused() bool   { return !c.used }
-func (c *columnOf[R, T]) header() string { return c.name }
-func (c *columnOf[R, T]) values() any    { return c.list }
-
-func (c *columnOf[R, T]) reset() {
-	clear(c.list)
-	c.list, c.used = c.list[:0], false
+// newText declares a String.
+func newText[R any](name string, get func(*R) string) *column[R] {
+	return newColumn(name, proto.ColumnTypeString, get, func(w *wire, rows []R) {
+		for i := range rows {
+			w.text(get(&rows[i]))
+		}
+	})
 }
 
-// microTime is the time that a row gives in microseconds since the Unix epoch; 0
-// means none.
-func microTime(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us)
+// newID declares a UUID.
+func newID[R any](name string, get func(*R) uuid.UUID) *column[R] {
+	return newColumn(name, proto.ColumnTypeUUID, get, func(w *wire, rows []R) {
+		for i := range rows {
+			w.id(get(&rows[i]))
+		}
+	})
+}
+
+// newNumber declares whole numbers of width bytes.
+func newNumber[R any, T uint8 | uint16 | uint32 | uint64 | int8 | int64](name string, kind proto.ColumnType, width int, get func(*R) T) *column[R] {
+	return newColumn(name, kind, get, func(w *wire, rows []R) {
+		for i := range rows {
+			w.number(uint64(get(&rows[i])), width)
+		}
+	})
+}
+
+// newNullable declares numbers of width bytes that may be absent; bits is one as it is sent.
+func newNullable[R, T any](name string, kind proto.ColumnType, width int, get func(*R) *T, bits func(T) uint32) *column[R] {
+	return newColumn(name, kind, get, func(w *wire, rows []R) {
+		for i := range rows {
+			value := get(&rows[i])
+			w.null(value == nil)
+			if value == nil {
+				value = new(T)
+			}
+			w.number(uint64(bits(*value)), width)
+		}
+	})
+}
+
+func newUint8[R any](name string, get func(*R) uint8) *column[R] {
+	return newNumber(name, proto.ColumnTypeUInt8, 1, get)
+}
+
+func newUint16[R any](name string, get func(*R) uint16) *column[R] {
+	return newNumber(name, proto.ColumnTypeUInt16, 2, get)
+}
+
+func newUint32[R any](name string, get func(*R) uint32) *column[R] {
+	return newNumber(name, proto.ColumnTypeUInt32, 4, get)
+}
+
+func newUint64[R any](name string, get func(*R) uint64) *column[R] {
+	return newNumber(name, proto.ColumnTypeUInt64, 8, get)
+}
+
+// newMicros declares a time in microseconds since the Unix epoch.
+func newMicros[R any](name string, get func(*R) int64) *column[R] {
+	return newNumber(name, "DateTime64(6, 'UTC')", 8, get)
+}
+
+// newMillis declares a time in milliseconds since the Unix epoch.
+func newMillis[R any](name string, get func(*R) int64) *column[R] {
+	return newNumber(name, "DateTime64(3, 'UTC')", 8, get)
 }
 
 // TimeOf is the timestamp inside a UUIDv7 (RFC 9562), which places rows in

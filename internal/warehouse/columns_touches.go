@@ -16,10 +16,10 @@ type Touches = Table[Touch]
 // NewTouches returns an empty table.
 func NewTouches() *Touches {
 	type row = Touch
-	return &Touches{columns: []column[row]{
-		newColumn("tenant", func(r *row) string { return r.Tenant }),
-		newColumn("bucket", func(r *row) time.Time { return r.Bucket }),
-		newColumn("touches", func(r *row) uint64 { return r.Touches }),
-		newColumn("touched_at", func(r *row) time.Time { return r.TouchedAt }),
+	return &Touches{columns: []*column[row]{
+		newText("tenant", func(r *row) string { return r.Tenant }),
+		newNumber("bucket", "DateTime('UTC')", 4, func(r *row) int64 { return r.Bucket.Unix() }),
+		newUint64("touches", func(r *row) uint64 { return r.Touches }),
+		newMillis("touched_at", func(r *row) int64 { return r.TouchedAt.UnixMilli() }),
 	}}
 }

@@ -43,6 +43,7 @@ var (
 	orderBy     = regexp.MustCompile(`(?:^|\s)ORDER BY (?:\(([\w, ]+)\)|(\w+))$`)
 	addColumns  = regexp.MustCompile(`(?s)^ALTER TABLE (\w+)(\s+ADD COLUMN .*)$`)
 	addColumn   = regexp.MustCompile(`\bADD COLUMN (?:IF NOT EXISTS )?`)
+	settings    = regexp.MustCompile(`(?s)^ALTER TABLE (\w+)(\s+MODIFY SETTING \w+ = [\w.]+(?:,\s*\w+ = [\w.]+)*)$`)
 	otherChange = regexp.MustCompile(`\b(?:DROP|MODIFY|RENAME|COMMENT|CLEAR|DELETE|UPDATE|MATERIALIZE|ADD (?:INDEX|PROJECTION|CONSTRAINT|STATISTICS))\b`)
 	createView  = regexp.MustCompile(`(?s)^CREATE (?:OR REPLACE )?VIEW (\w+)(\s+AS\s.*)$`)
 	insertInto  = regexp.MustCompile(`(?s)^INSERT INTO \w+\s`)
@@ -71,6 +72,9 @@ func (c *cluster) distribute(statement string, keys map[string]string) ([]step, 
 			{"ALTER TABLE " + m[1] + c.onCluster() + columns, true},
 		}, nil
 	}
+	if m := settings.FindStringSubmatch(sql); m != nil {
+		return []step{{"ALTER TABLE " + m[1] + localSuffix + c.onCluster() + m[2], true}}, nil
+	}
 	if m := createView.FindStringSubmatch(sql); m != nil {
 		return []step{{"CREATE OR REPLACE VIEW " + m[1] + c.onCluster() + m[2], true}}, nil
 	}
@@ -78,7 +82,7 @@ func (c *cluster) distribute(statement string, keys map[string]string) ([]step, 
 		return []step{{sql, false}}, nil
 	}
 	first, _, _ := strings.Cut(sql, "\n")
-	return nil, fmt.Errorf("distribute %q: only CREATE TABLE with a MergeTree engine, ALTER TABLE with ADD COLUMN, CREATE VIEW and INSERT are possible", first)
+	return nil, fmt.Errorf("distribute %q: only CREATE TABLE with a MergeTree engine, ALTER TABLE with ADD COLUMN or MODIFY SETTING, CREATE VIEW and INSERT are possible", first)
 }
 
 // distributeTable makes the two tables of one. m is what createTable matched.

@@ -110,6 +110,7 @@ func TestDistributeRefuses(t *testing.T) {
 		"materialized view":   {"CREATE MATERIALIZED VIEW v TO t AS SELECT 1", "CREATE MATERIALIZED VIEW"},
 		"mutation":            {"ALTER TABLE t DELETE WHERE a = 1", "ALTER TABLE t DELETE"},
 		"two changes":         {"ALTER TABLE t ADD COLUMN b UInt8, DROP COLUMN a", "ALTER TABLE t ADD"},
+		"setting and column":  {"ALTER TABLE t MODIFY SETTING merge_selector_base = 16, DROP COLUMN a", "ALTER TABLE t MODIFY SETTING"},
 		"drop":                {"-- gone\nDROP TABLE t", "DROP TABLE t"},
 		"nothing":             {"-- nothing\n", "distribute"},
 	} {

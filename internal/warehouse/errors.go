@@ -3,28 +3,20 @@ package warehouse
 import (
 	"errors"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/ch-go/proto"
 )
 
-// permanentError is a client-side error that the data itself causes.
-type permanentError struct{ error }
-
-// Unwrap returns the cause.
-func (e permanentError) Unwrap() error { return e.error }
-
-// Permanent reports whether the data itself was refused, so that inserting it again
-// cannot help. Every other error, also one that is not known, may pass: no data is
-// given up for it.
+// Permanent reports whether [DB.Insert] failed because ClickHouse refused the data
+// itself, so that inserting it again cannot help. Every other error, also one that is not
+// known, may pass: no data is given up for it.
 func Permanent(err error) bool {
-	if _, ok := errors.AsType[permanentError](err); ok {
-		return true
-	}
-	exception, ok := errors.AsType[*clickhouse.Exception](err)
+	exception, ok := errors.AsType[*ch.Exception](err)
 	return ok && refusesData(exception.Code)
 }
 
 // refusesData lists ClickHouse's error codes (ErrorCodes.cpp) that are about values.
-func refusesData(code int32) bool {
+func refusesData(code proto.Error) bool {
 	switch code {
 	case 6, // CANNOT_PARSE_TEXT
 		26,  // CANNOT_PARSE_QUOTED_STRING

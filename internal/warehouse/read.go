@@ -5,10 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
+	"github.com/ClickHouse/clickhouse-go/v2"
 )
+
+// lookUp is how soon a connection for columns that waits for the server sees that its
+// context has ended.
+const lookUp = 200 * time.Millisecond
 
 // ReadColumns runs a query whose result is read block by block, as whole columns into
 // memory that is used again: it is for millions of rows. result names the columns and
@@ -20,7 +26,7 @@ func (db *DB) ReadColumns(ctx context.Context, query string, result proto.Result
 		return fmt.Errorf("connect to read columns: %w", err)
 	}
 	err = client.Do(ctx, ch.Query{
-		Body: query, Result: result, Settings: db.readSettings(),
+		Body: query, Result: result, Settings: db.columnSettings(),
 		OnResult: func(_ context.Context, b proto.Block) error {
 			if b.Rows == 0 {
 				return nil
@@ -37,8 +43,8 @@ func (db *DB) ReadColumns(ctx context.Context, query string, result proto.Result
 	return nil
 }
 
-// readSettings are the settings of all connections, as those of a query.
-func (db *DB) readSettings() (settings []ch.Setting) {
+// columnSettings are the settings of all connections, as those of a query.
+func (db *DB) columnSettings() (settings []ch.Setting) {
 	for key, value := range db.options.Settings {
 		settings = append(settings, ch.Setting{Key: key, Value: fmt.Sprint(value), Important: true})
 	}
@@ -51,7 +57,7 @@ func (db *DB) dialColumns(ctx context.Context) (*ch.Client, error) {
 	for _, address := range db.options.Addr {
 		options := ch.Options{
 			Address: address, Database: db.options.Auth.Database, User: db.options.Auth.Username, Password: db.options.Auth.Password,
-			Compression: ch.CompressionLZ4, ClientName: "flywheel", DialTimeout: db.options.DialTimeout, ReadTimeout: db.options.ReadTimeout,
+			Compression: db.columnCompression(), ClientName: "flywheel", DialTimeout: db.options.DialTimeout, ReadTimeout: lookUp,
 			TLS: db.options.TLS,
 		}
 		if options.TLS == nil {
@@ -64,6 +70,20 @@ func (db *DB) dialColumns(ctx context.Context) (*ch.Client, error) {
 		errs = append(errs, fmt.Errorf("%s: %w", address, err))
 	}
 	return nil, errors.Join(errs...)
+}
+
+// columnCompression is the compression of all connections.
+func (db *DB) columnCompression() ch.Compression {
+	switch db.options.Compression.Method {
+	case clickhouse.CompressionLZ4:
+		return ch.CompressionLZ4
+	case clickhouse.CompressionLZ4HC:
+		return ch.CompressionLZ4HC
+	case clickhouse.CompressionZSTD:
+		return ch.CompressionZSTD
+	default:
+		return ch.CompressionDisabled
+	}
 }
 
 // orderlyDialer opens connections that end in order.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -33,13 +34,16 @@ type DB struct {
 	cluster  *cluster
 	database string
 	options  *clickhouse.Options
-	log      *slog.Logger
+	// inserting are connections for inserts, which are not those of conn.
+	inserting idleClients
+	log       *slog.Logger
 }
 
 // Open connects to the database of a DSN, which is made when it does not exist:
 // clickhouse://user:password@host1:9000,host2:9000/database, with the options of
-// clickhouse-go (secure=true for TLS, max_open_conns, compress …). It waits some time for
-// a server that does not answer yet. Inserts are synchronous: when one returns, its rows
+// clickhouse-go (secure=true for TLS, max_open_conns, compress …). Blocks are compressed
+// unless all servers are on this host. It waits some time for a server that does not answer
+// yet. Inserts are synchronous: when one returns, its rows
 // are stored.
 //
 // A database whose tables are distributed over a cluster says so itself.
@@ -91,7 +95,7 @@ func parse(dsn string) (*clickhouse.Options, error) {
 		options.DialContext = dial
 	}
 	if options.Compression == nil {
-		options.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
+		options.Compression = &clickhouse.Compression{Method: compression(options.Addr)}
 	}
 	options.ClientInfo.Products = append(options.ClientInfo.Products, struct{ Name, Version string }{Name: "flywheel", Version: "1"})
 	if options.Settings == nil {
@@ -107,6 +111,18 @@ func parse(dsn string) (*clickhouse.Options, error) {
 		options.Settings[what] = 0
 	}
 	return options, nil
+}
+
+// compression is what saves the most on the way to servers: nothing where there is no
+// network between.
+func compression(addresses []string) clickhouse.CompressionMethod {
+	for _, address := range addresses {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil || host != "localhost" && !net.ParseIP(host).IsLoopback() {
+			return clickhouse.CompressionLZ4
+		}
+	}
+	return clickhouse.CompressionNone
 }
 
 // connect opens the pool, after making the database if it is missing. It never asks
@@ -186,6 +202,7 @@ func (db *DB) Conn() driver.Conn { return db.conn }
 
 // Close closes the pool's connections.
 func (db *DB) Close() error {
+	db.inserting.close()
 	if err := errors.Join(db.conn.Close(), db.cluster.close()); err != nil {
 		return fmt.Errorf("close ClickHouse: %w", err)
 	}

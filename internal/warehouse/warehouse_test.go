@@ -9,7 +9,9 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/yirifi/flywheel/internal/engine/enginetest"
@@ -131,16 +133,19 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// numbers is a table of one column.
-type numbers struct {
-	name   string
-	values any
-	n      int
+// numbers are rows of a table with the column n.
+func numbers(n ...uint64) Columns {
+	table := &Table[uint64]{columns: []*column[uint64]{newUint64("n", func(r *uint64) uint64 { return *r })}}
+	table.Append(n)
+	return table
 }
 
-func (c numbers) Len() int        { return c.n }
-func (c numbers) Names() []string { return []string{c.name} }
-func (c numbers) Values() []any   { return []any{c.values} }
+// texts are rows of the same table that it cannot take.
+func texts(n ...string) Columns {
+	table := &Table[string]{columns: []*column[string]{newText("n", func(r *string) string { return *r })}}
+	table.Append(n)
+	return table
+}
 
 func TestInsertAndPermanent(t *testing.T) {
 	t.Parallel()
@@ -151,30 +156,92 @@ func TestInsertAndPermanent(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		table     string
-		columns   numbers
+		columns   Columns
 		permanent bool
 	}{
-		{"constraint", "numbers", numbers{"n", []uint64{1, 5000}, 2}, true},
-		{"type", "numbers", numbers{"n", []string{"x"}, 1}, true},
-		{"no table", "missing", numbers{"n", []uint64{1}, 1}, false},
+		{"constraint", "numbers", numbers(1, 5000), true},
+		{"type", "numbers", texts("x"), false},
+		{"no table", "missing", numbers(1), false},
 	} {
 		err := db.Insert(t.Context(), test.table, test.columns)
 		if err == nil || Permanent(err) != test.permanent {
 			t.Errorf("%s: permanent %v, want %v: %v", test.name, Permanent(err), test.permanent, err)
 		}
 	}
-	for _, err := range []error{context.Canceled, errors.New("unknown"), &clickhouse.Exception{Code: 252}, fmt.Errorf("wrapped: %w", &clickhouse.Exception{Code: 241})} {
+	for _, err := range []error{context.Canceled, errors.New("unknown"), &ch.Exception{Code: 252}, fmt.Errorf("wrapped: %w", &ch.Exception{Code: 241})} {
 		if Permanent(err) {
 			t.Errorf("%v is permanent", err)
 		}
 	}
-	if err := db.Insert(t.Context(), "missing", numbers{}); err != nil {
+	if err := db.Insert(t.Context(), "missing", numbers()); err != nil {
 		t.Errorf("no rows: %v", err)
 	}
-	if err := db.Insert(t.Context(), "numbers", numbers{"n", []uint64{1, 2, 3}, 3}); err != nil {
+	if err := db.Insert(t.Context(), "numbers", numbers(1, 2, 3)); err != nil {
 		t.Fatal(err)
 	}
 	if got := number(t, db, "SELECT sum(n) FROM numbers"); got != 6 {
 		t.Errorf("sum %d, want 6", got)
+	}
+}
+
+// TestCompression: blocks are compressed where they cross a network, unless the address
+// says otherwise.
+func TestCompression(t *testing.T) {
+	t.Parallel()
+	for dsn, want := range map[string]clickhouse.CompressionMethod{
+		"clickhouse://127.0.0.1:9000/flywheel":                         clickhouse.CompressionNone,
+		"clickhouse://localhost:9000/flywheel":                         clickhouse.CompressionNone,
+		"clickhouse://[::1]:9000/flywheel":                             clickhouse.CompressionNone,
+		"clickhouse://10.0.0.1:9000/flywheel":                          clickhouse.CompressionLZ4,
+		"clickhouse://clickhouse.internal:9000/flywheel":               clickhouse.CompressionLZ4,
+		"clickhouse://127.0.0.1:9000,10.0.0.1:9000/flywheel":           clickhouse.CompressionLZ4,
+		"clickhouse://127.0.0.1:9000/flywheel?compress=lz4":            clickhouse.CompressionLZ4,
+		"clickhouse://clickhouse.internal:9000/flywheel?compress=none": clickhouse.CompressionNone,
+	} {
+		options, err := parse(dsn)
+		if err != nil {
+			t.Fatalf("%s: %v", dsn, err)
+		}
+		if got := options.Compression.Method; got != want {
+			t.Errorf("%s: compression %s, want %s", dsn, got, want)
+		}
+	}
+}
+
+// TestRowsOfOneKeyInOneBlock: whoever reads merges them, before a part was ever merged and
+// after.
+func TestRowsOfOneKeyInOneBlock(t *testing.T) {
+	t.Parallel()
+	db := open(t, enginetest.DSN(t))
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	id := uuid.Must(uuid.NewV7())
+	edits, steps, content := NewEdits(), NewSteps(), NewContent()
+	edits.Append([]Edit{{Tenant: "acme", SessionID: id, EventID: id, Text: "a"}, {Tenant: "acme", SessionID: id, EventID: id, Text: "a"}})
+	steps.Append([]Step{{Tenant: "acme", SessionID: id, EventID: id, Kind: "message"}, {Tenant: "acme", SessionID: id, EventID: id, Kind: "message"}})
+	content.Append([]Text{{Tenant: "acme", ID: id, Consents: 2, Prompt: "p"}, {Tenant: "acme", ID: id, Consents: 4, Output: "o"}})
+	for table, rows := range map[string]Columns{"edits": edits, "steps": steps, "content": content} {
+		if err := db.Insert(t.Context(), table, rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		for query, want := range map[string]uint64{
+			"SELECT count() FROM edits FINAL WHERE text = 'a'":                                         1,
+			"SELECT count() FROM steps FINAL WHERE kind = 'message'":                                   1,
+			"SELECT count() FROM content FINAL":                                                        1,
+			"SELECT sum(consents) FROM content FINAL WHERE prompt = 'p' AND output = 'o'":              6,
+			"SELECT count() FROM edits FINAL SETTINGS do_not_merge_across_partitions_select_final = 1": 1,
+		} {
+			if got := number(t, db, query); got != want {
+				t.Errorf("%s: %d, want %d", query, got, want)
+			}
+		}
+		for _, table := range []string{"edits", "steps", "content"} {
+			if err := db.Compact(t.Context(), table); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

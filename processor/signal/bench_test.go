@@ -1,13 +1,16 @@
 package signal_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	flywheelv1 "github.com/yirifi/flywheel/gen/flywheel/v1"
 	"github.com/yirifi/flywheel/processor/signal"
 )
 
-// life is the wire bytes of the events of n interactions, six events each.
+// life is the wire bytes of the events of n interactions, six events and ten edits each:
+// the standard mix of docs/performance.md.
 func life(tb testing.TB, n int) [][]byte {
 	tb.Helper()
 	dimensions := &flywheelv1.Dimensions{
@@ -16,6 +19,7 @@ func life(tb testing.TB, n int) [][]byte {
 		Source: flywheelv1.Source_SOURCE_NETWORK, Trigger: flywheelv1.Trigger_TRIGGER_TYPING, User: "u-8f2c", Repository: "r-11",
 	}
 	logprob := float32(-0.3)
+	prompt, output := strings.Repeat("if err != nil { return err }\n", 35), strings.Repeat("return nil\n", 18)
 	var events [][]byte
 	for range n {
 		session, opportunity, interaction := newID(tb), newID(tb), newID(tb)
@@ -27,16 +31,32 @@ func life(tb testing.TB, n int) [][]byte {
 			}
 			events = append(events, wire)
 		}
+		for range 10 {
+			add(&flywheelv1.Event{
+				Content: &flywheelv1.Content{Consent: flywheelv1.Consent_CONSENT_TRAINING, Text: "return"},
+				Payload: &flywheelv1.Event_Edit{Edit: &flywheelv1.Edit{
+					Document: "main.go", Version: 7, Offset: 12_345, InsertedLength: 6, Source: flywheelv1.EditSource_EDIT_SOURCE_USER,
+				}},
+			})
+		}
 		add(&flywheelv1.Event{Payload: &flywheelv1.Event_Requested{Requested: &flywheelv1.Requested{Dimensions: dimensions}}})
-		add(&flywheelv1.Event{InteractionId: interaction, Payload: &flywheelv1.Event_Generated{Generated: &flywheelv1.Generated{
-			LatencyUs: 180_000, FirstTokenUs: 90_000, PromptTokens: 900, OutputTokens: 12, OutputChars: 40, OutputLines: 1, MeanLogprob: &logprob,
-		}}})
+		add(&flywheelv1.Event{
+			InteractionId: interaction, Content: &flywheelv1.Content{Consent: flywheelv1.Consent_CONSENT_TRAINING, Prompt: prompt, Text: output},
+			Payload: &flywheelv1.Event_Generated{Generated: &flywheelv1.Generated{
+				LatencyUs: 180_000, FirstTokenUs: 90_000, PromptTokens: 900, OutputTokens: 12, OutputChars: 40, OutputLines: 1, MeanLogprob: &logprob,
+			}},
+		})
 		add(&flywheelv1.Event{InteractionId: interaction, Payload: &flywheelv1.Event_Shown{Shown: &flywheelv1.Shown{Dimensions: dimensions, LatencyUs: 200_000}}})
 		add(&flywheelv1.Event{InteractionId: interaction, Payload: &flywheelv1.Event_Read{Read: &flywheelv1.Read{VisibleUs: 750_000}}})
 		add(&flywheelv1.Event{InteractionId: interaction, Payload: &flywheelv1.Event_Ended{Ended: &flywheelv1.Ended{
 			Outcome: flywheelv1.Outcome_OUTCOME_ACCEPTED, VisibleUs: 1_200_000, AcceptedChars: 40,
 		}}})
 		add(&flywheelv1.Event{InteractionId: interaction, Payload: &flywheelv1.Event_Retention{Retention: &flywheelv1.Retention{DelayS: 30, RetainedChars: 38}}})
+	}
+	// As in a record: one after the other.
+	record := slices.Concat(events...)
+	for i, event := range events {
+		events[i], record = record[:len(event)], record[len(event):]
 	}
 	return events
 }

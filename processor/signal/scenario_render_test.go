@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/column"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -60,15 +62,15 @@ func (s *store) read(t *testing.T, name, tenant string) []map[string]any {
 	var all []map[string]any
 	for rows.Next() {
 		targets := make([]any, len(rows.Columns()))
-		for i, column := range rows.ColumnTypes() {
-			targets[i] = reflect.New(column.ScanType()).Interface()
+		for i, kind := range rows.ColumnTypes() {
+			targets[i] = reflect.New(kind.ScanType()).Interface()
 		}
 		if err := rows.Scan(targets...); err != nil {
 			t.Fatal(err)
 		}
 		row := map[string]any{}
-		for i, column := range rows.Columns() {
-			row[column] = reflect.ValueOf(targets[i]).Elem().Interface()
+		for i, name := range rows.Columns() {
+			row[name] = reflect.ValueOf(targets[i]).Elem().Interface()
 		}
 		all = append(all, row)
 	}
@@ -78,17 +80,29 @@ func (s *store) read(t *testing.T, name, tenant string) []map[string]any {
 	return all
 }
 
-// rowsOf takes columns apart into rows.
-func rowsOf(columns warehouse.Columns) []map[string]any {
-	rows := make([]map[string]any, columns.Len())
-	names := columns.Names()
-	for c, values := range columns.Values() {
-		list := reflect.ValueOf(values)
-		for i := range rows {
-			if rows[i] == nil {
-				rows[i] = map[string]any{}
+// rowsOf reads the rows of columns as ClickHouse would.
+func rowsOf(t *testing.T, columns warehouse.Columns) []map[string]any {
+	t.Helper()
+	var rows []map[string]any
+	input, next := columns.Blocks()
+	for next() == nil {
+		first, n := len(rows), input[0].Data.Rows()
+		for range n {
+			rows = append(rows, map[string]any{})
+		}
+		for _, c := range input {
+			var sent proto.Buffer
+			c.Data.EncodeColumn(&sent)
+			received, err := column.Type(c.Data.Type()).Column(c.Name, &column.ServerContext{})
+			if err != nil {
+				t.Fatal(err)
 			}
-			rows[i][names[c]] = list.Index(i).Interface()
+			if err := received.Decode(sent.Reader(), n); err != nil {
+				t.Fatalf("column %s: %v", c.Name, err)
+			}
+			for i := range n {
+				rows[first+i][c.Name] = received.Row(i, false)
+			}
 		}
 	}
 	return rows

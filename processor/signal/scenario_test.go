@@ -91,7 +91,7 @@ func (sc *scenario) combined(t *testing.T, s *store, tenant string, events []nam
 	r.signals(sc, signalsOf(&definition, batch.Interactions))
 	for _, table := range s.tables {
 		columns := table.columns(&batch)
-		r.table(sc, table, rowsOf(columns))
+		r.table(sc, table, rowsOf(t, columns))
 	}
 	r.refused(refused)
 	return r.String()

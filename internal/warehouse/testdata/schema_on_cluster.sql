@@ -1055,3 +1055,18 @@ INNER JOIN moments AS m ON m.session_id = w.session_id AND m.interaction_id = w.
 WHERE if(w.kind = 1, e.time >= m.time - toIntervalSecond({before_s:UInt32}), e.time <= m.ended_at + toIntervalSecond({after_s:UInt32}))
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
+-- 0030_merges_of_edits, 1 of 1, on every server
+ALTER TABLE edits_local ON CLUSTER `events` MODIFY SETTING merge_selector_base = 16, min_bytes_for_wide_part = 134217728;
+
+-- 0031_merges_of_steps, 1 of 1, on every server
+ALTER TABLE steps_local ON CLUSTER `events` MODIFY SETTING merge_selector_base = 16, min_bytes_for_wide_part = 134217728;
+
+-- 0032_merges_of_content, 1 of 1, on every server
+ALTER TABLE content_local ON CLUSTER `events` MODIFY SETTING merge_selector_base = 16, min_bytes_for_wide_part = 134217728;
+
+-- 0033_merges_of_interactions, 1 of 1, on every server
+ALTER TABLE interactions_local ON CLUSTER `events` MODIFY SETTING merge_selector_base = 16, min_bytes_for_wide_part = 134217728;
+
+-- 0034_merges_of_opportunities, 1 of 1, on every server
+ALTER TABLE opportunities_local ON CLUSTER `events` MODIFY SETTING merge_selector_base = 16, min_bytes_for_wide_part = 134217728;
+
