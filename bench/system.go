@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -296,16 +297,23 @@ func (s *system) ask(ctx context.Context, query string, want uint64, args ...any
 	}
 }
 
-// freeAddresses picks loopback addresses with free ports.
-func freeAddresses(ctx context.Context, n int) ([]string, error) {
-	var addresses []string
-	for range n {
-		lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+// freeAddresses picks loopback addresses with free ports, below those that the system gives
+// to outgoing connections: so that none of these takes one before it is listened on.
+func freeAddresses(ctx context.Context, n int) (addresses []string, err error) {
+	for range 100 * n {
+		if len(addresses) == n {
+			break
+		}
+		var lis net.Listener
+		lis, err = (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprint("127.0.0.1:", 16384+rand.IntN(16384)))
 		if err != nil {
-			return nil, fmt.Errorf("pick a free port: %w", err)
+			continue
 		}
 		defer func() { _ = lis.Close() }()
 		addresses = append(addresses, lis.Addr().String())
+	}
+	if len(addresses) < n {
+		return nil, fmt.Errorf("pick a free port: %w", err)
 	}
 	return addresses, nil
 }
