@@ -102,7 +102,7 @@ func DefaultConfig() Config {
 		AckWait:        time.Minute,
 		PublishTimeout: 30 * time.Second,
 		InFlightBytes:  32 << 20,
-		PrefetchBytes:  16 << 20,
+		PrefetchBytes:  8 << 20,
 	}
 }
 

@@ -45,36 +45,29 @@ func (t *Table[R]) Len() int { return t.rows }
 func (t *Table[R]) Blocks() (proto.Input, func() error) {
 	var used []*column[R]
 	var input proto.Input
-	for _, c := range t.columns {
-		if slices.ContainsFunc(t.parts, c.used) {
+	for i, c := range t.columns {
+		c.reset()
+		if i == 0 || slices.ContainsFunc(t.parts, c.used) { // rows have at least one column
 			used = append(used, c)
 			input = append(input, proto.InputColumn{Name: c.name, Data: &c.wire})
 		}
 	}
-	for _, c := range used {
-		c.reset()
-	}
-	parts := t.parts
-	var left []R
+	part, row := 0, 0 // the next one
 	return input, func() error {
-		size := 0
 		for _, c := range used {
 			c.reset()
 		}
-		for size < blockBytes {
-			if len(left) == 0 {
-				if len(parts) == 0 {
-					break
-				}
-				left, parts = parts[0], parts[1:]
-			}
-			n := min(chunkRows, len(left))
+		for size := 0; size < blockBytes && part < len(t.parts); {
+			rows := t.parts[part][row:]
+			rows = rows[:min(chunkRows, len(rows))]
 			for _, c := range used {
-				size += c.add(left[:n])
+				size += c.add(rows)
 			}
-			left = left[n:]
+			if row += len(rows); row == len(t.parts[part]) {
+				part, row = part+1, 0
+			}
 		}
-		if size == 0 {
+		if used[0].wire.rows == 0 {
 			return io.EOF
 		}
 		return nil

@@ -50,7 +50,7 @@ func (w *wire) null(none bool) {
 	}
 }
 
-// Type, Rows, EncodeColumn and WriteColumn implement proto.ColInput.
+// Type is the type that ClickHouse is told.
 func (w *wire) Type() proto.ColumnType { return w.kind }
 
 // Rows is the number of values.

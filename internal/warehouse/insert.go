@@ -14,9 +14,9 @@ import (
 type Columns interface {
 	// Len is the number of rows.
 	Len() int
-	// Blocks are the columns of which some row has a value, still empty, and a function
-	// that puts the next rows into them, or returns io.EOF when there are no more. The
-	// others are left out of inserts: ClickHouse fills them in by itself.
+	// Blocks are the first column and those of which some row has a value, still empty,
+	// and a function that puts the next rows into them, or returns io.EOF when there are
+	// no more. The others are left out of inserts: ClickHouse fills them in by itself.
 	Blocks() (columns proto.Input, next func() error)
 }
 
