@@ -40,7 +40,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MaxRows:      100_000,
-		MaxBytes:     24 << 20,
+		MaxBytes:     32 << 20,
 		MaxDelay:     500 * time.Millisecond,
 		RetryMin:     100 * time.Millisecond,
 		RetryMax:     10 * time.Second,

@@ -100,15 +100,16 @@ func nextField(message []byte) (number protowire.Number, value, rest []byte) {
 	if n < 0 {
 		return 0, nil, nil
 	}
-	size := protowire.ConsumeFieldValue(number, kind, message[n:])
-	if size < 0 {
+	message = message[n:]
+	if kind == protowire.BytesType { // events, most of all
+		value, n = protowire.ConsumeBytes(message)
+	} else if n = protowire.ConsumeFieldValue(number, kind, message); n >= 0 {
+		value = message[:n]
+	}
+	if n < 0 {
 		return 0, nil, nil
 	}
-	value, rest = message[n:n+size], message[n+size:]
-	if kind == protowire.BytesType {
-		value, _ = protowire.ConsumeBytes(value)
-	}
-	return number, value, rest
+	return number, value, message[n:]
 }
 
 // appendBatch appends a LogBatch with events, whose bytes may be those of no event.
