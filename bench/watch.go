@@ -97,12 +97,13 @@ func (w *watcher) send(ctx context.Context) error {
 			return group.Wait()
 		case <-tick.C:
 		}
+		now := time.Now() // not later than the time in the id, from which on is looked
 		id, err := uuid.NewV7()
 		if err != nil {
 			return fmt.Errorf("make id: %w", err)
 		}
 		w.mu.Lock()
-		w.sent[id.String()] = time.Now()
+		w.sent[id.String()] = now
 		w.mu.Unlock()
 		group.Go(func() error { return w.way.send(context.WithoutCancel(ctx), id) })
 	}
