@@ -58,6 +58,9 @@ func (o options) load() eventLoad {
 	}
 }
 
+// generatorName is the load generator among the processes.
+const generatorName = "load generator"
+
 // loadResult is what the load generator measured.
 type loadResult struct {
 	Events int `json:"events"`
@@ -92,7 +95,7 @@ func (l eventLoad) run(ctx context.Context, target string) (loadResult, usage, e
 	if err != nil {
 		return loadResult{}, usage{}, err
 	}
-	return runMeasured(cmd, "load generator")
+	return runMeasured(cmd, generatorName)
 }
 
 // runMeasured runs a process that writes a loadResult, and returns what it used.
