@@ -14,11 +14,11 @@ import (
 	"github.com/yirifi/flywheel/processor/signal"
 )
 
-// BenchmarkInsert measures how long ClickHouse takes per row and table, in blocks of
-// about 50,000 rows.
-func BenchmarkInsert(b *testing.B) {
+// blockOfRows returns rows of at least 50,000 interactions.
+func blockOfRows(b *testing.B) *signal.Batch {
+	b.Helper()
 	random := rand.New(rand.NewPCG(9, 9))
-	var rows signal.Batch
+	rows := &signal.Batch{}
 	for len(rows.Interactions) < 50_000 {
 		for _, e := range sessions(random, 1000) {
 			if err := rows.Add(e.tenant, e.event); err != nil {
@@ -26,6 +26,13 @@ func BenchmarkInsert(b *testing.B) {
 			}
 		}
 	}
+	return rows
+}
+
+// BenchmarkInsert measures how long ClickHouse takes per row and table, in blocks of
+// about 50,000 rows.
+func BenchmarkInsert(b *testing.B) {
+	rows := blockOfRows(b)
 	b.Run("interactions", func(b *testing.B) { benchmarkInsert(b, "interactions", warehouse.NewInteractions(), rows.Interactions) })
 	b.Run("opportunities", func(b *testing.B) {
 		benchmarkInsert(b, "opportunities", warehouse.NewOpportunities(), rows.Opportunities)
@@ -53,15 +60,7 @@ func benchmarkInsert[R any](b *testing.B, name string, table *warehouse.Table[R]
 // with ones that it does not, in turn so that both meet the same load beside them
 // (docs/adr/006). It reports medians.
 func BenchmarkSync(b *testing.B) {
-	random := rand.New(rand.NewPCG(9, 9))
-	var rows signal.Batch
-	for len(rows.Interactions) < 50_000 {
-		for _, e := range sessions(random, 1000) {
-			if err := rows.Add(e.tenant, e.event); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
+	rows := blockOfRows(b)
 	for _, n := range []int{300, 5_000, 50_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) { benchmarkSync(b, rows.Interactions[:n]) })
 	}
